@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# bench-nbd.sh - the plugin against nbdkit's own, over NBD on a Unix socket, by fio
+#
+# All servers run from start to end; each round gives each of them one short run, those that are
+# compared next to each other, and every figure is the median over the rounds of a ratio within one.  README.md
+# says what is compared and how to read it.  Prints Markdown.
+#
+# SPDX-License-Identifier: BSD-3-Clause
+set -u -o pipefail
+
+plugin=${ZSLOT_PLUGIN:-}
+nbdkit=${NBDKIT:-nbdkit}
+rounds=${ZSLOT_BENCH_ROUNDS:-7}
+seconds=${ZSLOT_BENCH_SECONDS:-2}
+size=256M
+
+skip() { echo "No figures over NBD: $*."; exit 0; }
+
+[ -n "$plugin" ] || { echo "bench-nbd.sh: set ZSLOT_PLUGIN to the plugin's .so" >&2; exit 2; }
+[ -r "$plugin" ] || { echo "bench-nbd.sh: no plugin at $plugin" >&2; exit 2; }
+command -v "$nbdkit" >/dev/null || skip "nbdkit is not installed"
+fio --enghelp 2>/dev/null | grep -qw nbd || skip "fio with its nbd engine is not installed"
+
+dir=$(mktemp -d) || exit 2
+declare -A pid
+stop() {
+    for p in "${pid[@]}"; do kill "$p" 2>/dev/null; done
+    wait 2>/dev/null
+    rm -rf "$dir"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+start() {
+    local name=$1; shift
+    "$nbdkit" -f -U "$dir/$name.sock" -P "$dir/$name.pid" "$@" 2>"$dir/$name.log" &
+    pid[$name]=$!
+    for _ in {1..100}; do
+        [ -s "$dir/$name.pid" ] && return
+        kill -0 "${pid[$name]}" 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "bench-nbd.sh: $name does not start: $(cat "$dir/$name.log")" >&2
+    exit 2
+}
+
+start null         null "$size"
+start memory       memory "$size"
+start memory-zstd  memory "$size" allocator=zstd
+start zslot        "$plugin" "$size"
+start zslot-zstd-1 "$plugin" "$size" compressor=zstd:-1
+start zslot-lz4    "$plugin" "$size" compressor=lz4
+servers=(null memory memory-zstd zslot zslot-zstd-1 zslot-lz4)
+
+ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/${pid[$1]}/stat"; }
+
+# Of the data, 67 % is compressible: fio mixes random and fixed bytes.
+run_fio() { # server rw block-size depth more...
+    local server=$1 rw=$2 bs=$3 depth=$4; shift 4
+    fio --name=bench --ioengine=nbd --uri="nbd+unix:///?socket=$dir/$server.sock" \
+        --rw="$rw" --bs="$bs" --iodepth="$depth" --size="$size" \
+        --buffer_compress_percentage=67 --randrepeat=0 \
+        --norandommap --output-format=terse --terse-version=3 "$@" 2>>"$dir/fio.log"
+}
+
+# One line per run: round, server, what, depth, IOPS, median and p99 latency, server's CPU us each
+measure() { # round server rw depth
+    local before after line
+    before=$(ticks "$2")
+    line=$(run_fio "$2" "$3" 4k "$4" --time_based --runtime="$seconds") || {
+        echo "bench-nbd.sh: fio failed on $2: $(tail -3 "$dir/fio.log")" >&2
+        exit 2
+    }
+    after=$(ticks "$2")
+    awk -F';' -v round="$1" -v server="$2" -v rw="$3" -v depth="$4" -v used=$((after - before)) \
+        -v hz="$(getconf CLK_TCK)" '
+        # terse version 3: reads from field 6, writes from field 47; percentiles 13 fields on
+        function percentile(p,   i) {
+            for (i = base + 11; i < base + 31; i++)
+                if (index($i, p "%=") == 1 || index($i, p "0000%=") == 1) {
+                    sub(/.*=/, "", $i)
+                    return $i
+                }
+            return 0
+        }
+        NF > 100 {
+            base = rw == "randread" ? 6 : 47
+            iops = $(base + 2); count = $(base) * 1024 / 4096
+            print round, server, rw, depth, iops, percentile("50.00"), percentile("99.00"),
+                (count > 0 ? used / hz * 1e6 / count : 0)
+        }' <<<"$line" >>"$dir/runs"
+}
+
+for server in "${servers[@]}"; do
+    run_fio "$server" write 256k 4 >/dev/null || exit 2
+done
+
+# Those that are compared run next to each other; which of them comes first changes.
+in_turn() { # round servers...
+    local round=$1; shift
+    if ((round % 2)); then printf '%s\n' "$@" | tac; else printf '%s\n' "$@"; fi
+}
+for ((round = 0; round < rounds; round++)); do
+    for server in $(in_turn $round zslot memory-zstd zslot-zstd-1 memory null zslot-lz4); do
+        measure "$round" "$server" randwrite 16
+    done
+    for server in $(in_turn $round zslot null zslot-lz4 zslot-zstd-1 memory memory-zstd); do
+        measure "$round" "$server" randread 16
+    done
+    ((round < 3)) || continue
+    for server in "${servers[@]}"; do
+        measure "$round" "$server" randwrite 1
+        measure "$round" "$server" randread 1
+    done
+done
+
+awk -v rounds="$rounds" -v seconds="$seconds" '
+function sort(a, n,   i, j, t) {
+    for (i = 2; i <= n; i++)
+        for (j = i; j > 1 && a[j - 1] > a[j]; j--) { t = a[j]; a[j] = a[j - 1]; a[j - 1] = t }
+}
+function quantile(a, n, q,   at, low) {
+    if (n == 0) return 0
+    at = 1 + q * (n - 1); low = int(at)
+    return low == n ? a[n] : a[low] + (at - low) * (a[low + 1] - a[low])
+}
+function median_of(server, rw, depth, field,   k, n, a) {
+    n = 0
+    for (k = 0; k < rounds; k++)
+        if ((k, server, rw, depth, field) in value) a[++n] = value[k, server, rw, depth, field]
+    sort(a, n)
+    return quantile(a, n, 0.5)
+}
+function ratio(ours, theirs, rw, least,   k, n, a) {
+    n = 0
+    for (k = 0; k < rounds; k++)
+        if (value[k, theirs, rw, 16, "iops"] > 0)
+            a[++n] = value[k, ours, rw, 16, "iops"] / value[k, theirs, rw, 16, "iops"]
+    sort(a, n)
+    printf "| %s | %s | %s | **%.2f** (%.2f, %.2f) | %.2f | %s |\n", substr(rw, 5), ours, theirs,
+        quantile(a, n, 0.5), quantile(a, n, 0.25), quantile(a, n, 0.75), least,
+        (quantile(a, n, 0.5) >= least ? "reached" : "MISSED")
+}
+{
+    value[$1, $2, $3, $4, "iops"] = $5; value[$1, $2, $3, $4, "p50"] = $6
+    value[$1, $2, $3, $4, "p99"] = $7;  value[$1, $2, $3, $4, "cpu"] = $8
+}
+END {
+    n = split("null memory memory-zstd zslot zslot-zstd-1 zslot-lz4", servers, " ")
+    printf "%d rounds of %s s a run, 4 KiB random, one connection.\n\n", rounds, seconds
+    print "| at depth 16 | | against | ratio: median (quartiles) | at least | |"
+    print "|---|---|---|---|---|---|"
+    ratio("zslot", "memory-zstd", "randwrite", 3.5)
+    ratio("zslot-zstd-1", "memory-zstd", "randwrite", 4.5)
+    ratio("zslot-lz4", "null", "randwrite", 0.7)
+    ratio("zslot", "null", "randread", 0.85)
+    print "\n| server | writes/s d16 | p99 µs | CPU µs each | reads/s d16 | p99 µs | CPU µs each |" \
+        " writes/s d1 | median µs | reads/s d1 | median µs |"
+    print "|---|---|---|---|---|---|---|---|---|---|---|"
+    for (i = 1; i <= n; i++) {
+        s = servers[i]
+        printf "| %s | %.0f | %.0f | %.1f | %.0f | %.0f | %.1f | %.0f | %.0f | %.0f | %.0f |\n", s,
+            median_of(s, "randwrite", 16, "iops"), median_of(s, "randwrite", 16, "p99"),
+            median_of(s, "randwrite", 16, "cpu"), median_of(s, "randread", 16, "iops"),
+            median_of(s, "randread", 16, "p99"), median_of(s, "randread", 16, "cpu"),
+            median_of(s, "randwrite", 1, "iops"), median_of(s, "randwrite", 1, "p50"),
+            median_of(s, "randread", 1, "iops"), median_of(s, "randread", 1, "p50")
+    }
+    print ""
+}' "$dir/runs"
+[ -z "${ZSLOT_BENCH_KEEP:-}" ] || cp "$dir/runs" "$ZSLOT_BENCH_KEEP"

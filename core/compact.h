@@ -1,0 +1,33 @@
+/* compact.h - moves objects together, so that RAM between them becomes free
+ *
+ * Owns:    nothing.
+ * Called:  by request threads, and by whoever asks for a compaction.
+ * Locks:   LOCK_RANK_COMPACT for the whole of it; under it one slot at a time, for a
+ *          copy.
+ * Never:   moves an object that is on its way to the backing store, or that no slot
+ *          refers to yet.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_COMPACT_H
+#define ZSLOT_COMPACT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "parts.h"
+
+/* Gives back some RAM, if there is any to be had by moving a span's worth of objects or
+ * so, or from leaves without pages.  False: all that is in use is needed. */
+bool compact_for_room(struct parts *parts, struct context *context);
+
+/* Moves a span's worth of objects if too much of the pool's RAM is free places, and
+ * nobody else is about it: what writes and trims leave behind, those after them clear
+ * away, a little each. */
+void compact_a_little(struct parts *parts, struct context *context);
+
+/* Gives back all that there is to be had; how much, in bytes.  Takes a context for
+ * itself. */
+uint64_t compact_all(struct parts *parts);
+
+#endif

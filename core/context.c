@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "context.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define CONTEXTS_MIN 8
+#define CONTEXTS_MAX 256
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 127) / 128 * 128;
+}
+
+static size_t compressor_bytes(struct codec_choice choice)
+{
+    const struct codec *codec = codecs[choice.id];
+
+    return codec->compressor_bytes ? codec->compressor_bytes(choice.level) : 0;
+}
+
+static size_t decompressor_bytes(struct codec_choice choice)
+{
+    const struct codec *codec = codecs[choice.id];
+
+    return codec->decompressor_bytes ? codec->decompressor_bytes() : 0;
+}
+
+/* What one context takes besides struct context. */
+static size_t parts_bytes(struct codec_choice choice)
+{
+    return 2 * PAGE_BYTES + aligned(compressor_bytes(choice)) +
+           aligned(decompressor_bytes(choice));
+}
+
+uint64_t context_set_bytes(unsigned count, struct codec_choice choice)
+{
+    uint64_t bytes = (uint64_t)count * (sizeof(struct context) + parts_bytes(choice));
+
+    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
+unsigned context_count_default(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    /* Twice as many: a thread may lose its processor while it has a context. */
+    long count = 2 * processors;
+
+    if (count < CONTEXTS_MIN)
+        return CONTEXTS_MIN;
+    return count > CONTEXTS_MAX ? CONTEXTS_MAX : (unsigned)count;
+}
+
+int context_set_open(struct context_set *set, unsigned count,
+                     struct codec_choice choice, struct memory *memory,
+                     bool lock_in_ram)
+{
+    set->count = count;
+    set->choice = choice;
+    set->contexts = NULL;
+    int r = region_open(&set->region, REGION_PRIVATE, "zslot-contexts",
+                        context_set_bytes(count, choice), memory, lock_in_ram);
+    if (r < 0)
+        return r;
+    lock_init(&set->lock, LOCK_RANK_CONTEXT);
+    pthread_cond_init(&set->given, NULL);
+    atomic_init(&set->waiters, 0);
+    return 0;
+}
+
+static char *cut(char **from, size_t bytes)
+{
+    char *part = *from;
+
+    *from += aligned(bytes);
+    return part;
+}
+
+static bool context_make(struct context *context, struct codec_choice choice,
+                         char **memory)
+{
+    const struct codec *codec = codecs[choice.id];
+    size_t bytes = compressor_bytes(choice);
+
+    context->page = (unsigned char *)cut(memory, PAGE_BYTES);
+    context->object = (unsigned char *)cut(memory, PAGE_BYTES);
+    if (codec->compressor_init) {
+        context->compressor =
+            codec->compressor_init(cut(memory, bytes), bytes, choice.level);
+        if (!context->compressor)
+            return false;
+    }
+    bytes = decompressor_bytes(choice);
+    if (codec->decompressor_init) {
+        context->decompressor = codec->decompressor_init(cut(memory, bytes), bytes);
+        if (!context->decompressor)
+            return false;
+    }
+    return true;
+}
+
+int context_set_start(struct context_set *set)
+{
+    int r = region_start(&set->region);
+    if (r < 0)
+        return r;
+    r = region_commit(&set->region, 0, set->region.bytes);
+    if (r < 0)
+        return r;
+
+    set->contexts = (struct context *)set->region.base;
+    char *memory = (char *)(set->contexts + set->count);
+    for (unsigned i = 0; i < set->count; i++)
+        if (!context_make(&set->contexts[i], set->choice, &memory))
+            return -ENOMEM;
+    return 0;
+}
+
+void context_set_close(struct context_set *set)
+{
+    if (!set->region.base)
+        return;
+    pthread_cond_destroy(&set->given);
+    lock_destroy(&set->lock);
+    region_close(&set->region);
+}
+
+static struct context *try_take(struct context_set *set)
+{
+    static _Atomic unsigned next_thread;
+    static __thread unsigned last = UINT32_MAX;
+
+    if (last == UINT32_MAX)
+        last = atomic_fetch_add_explicit(&next_thread, 1, memory_order_relaxed);
+    for (unsigned i = 0; i < set->count; i++) {
+        unsigned n = (last + i) % set->count;
+        struct context *context = &set->contexts[n];
+
+        if (atomic_load(&context->taken) == 0 &&
+            atomic_exchange_explicit(&context->taken, 1, memory_order_acquire) == 0) {
+            last = n;
+            return context;
+        }
+    }
+    return NULL;
+}
+
+struct context *context_take(struct context_set *set)
+{
+    struct context *context = try_take(set);
+    if (context)
+        return context;
+
+    LOCK_FOR_SCOPE(&set->lock);
+    /* Announced before the last look, so that who gives one back after it sees us. */
+    atomic_fetch_add(&set->waiters, 1);
+    while (!(context = try_take(set)))
+        pthread_cond_wait(&set->given, &set->lock.mutex);
+    atomic_fetch_sub(&set->waiters, 1);
+    return context;
+}
+
+void context_give(struct context_set *set, struct context *context)
+{
+    /* An exchange, not a store: it must not be passed by the look at waiters. */
+    atomic_exchange(&context->taken, 0);
+    if (atomic_load(&set->waiters) > 0) {
+        LOCK_FOR_SCOPE(&set->lock);
+        pthread_cond_signal(&set->given);
+    }
+}
+
+int64_t context_set_sum(const struct context_set *set, enum stat_id stat)
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        sum += atomic_load_explicit(&set->contexts[i].counters[stat],
+                                    memory_order_relaxed);
+    return sum;
+}

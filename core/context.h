@@ -1,0 +1,79 @@
+/* context.h - what a request needs while it works on a page
+ *
+ * Owns:    codec contexts, scratch buffers and counters, made once.
+ * Called:  by request threads, at the same time.
+ * Locks:   LOCK_RANK_CONTEXT, only when all contexts are taken.
+ * Never:   allocates after context_set_start().
+ *
+ * A context is taken for one page and given back.  There are a few per processor,
+ * however many connections or threads our host has: more threads than that cannot
+ * compress at the same time anyway, and their contexts (170 KiB each with zstd) would
+ * only take RAM from pages.  A thread comes back to the context it had last, whose
+ * tables are still in its cache.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_CONTEXT_H
+#define ZSLOT_CONTEXT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "codec.h"
+#include "lock.h"
+#include "page.h"
+#include "region.h"
+#include "stats.h"
+
+struct context {
+    _Atomic uint32_t taken;
+    void *compressor, *decompressor; /* of the set's codec, and only of that one */
+    unsigned char *page;             /* PAGE_BYTES: a page being merged or cut */
+    unsigned char *object;           /* PAGE_BYTES: an object being built or read */
+    /* Written by who has taken the context, read by anybody. */
+    _Atomic int64_t counters[STAT_COUNT];
+} __attribute__((aligned(128)));
+
+struct context_set {
+    unsigned count;
+    struct codec_choice choice;
+    struct region region;
+    struct context *contexts;
+
+    struct lock lock;
+    pthread_cond_t given;
+    _Atomic uint32_t waiters;
+};
+
+/* The RAM that a set takes, in bytes. */
+uint64_t context_set_bytes(unsigned count, struct codec_choice choice);
+
+/* How many contexts suit this machine. */
+unsigned context_count_default(void);
+
+/* COUNT contexts for CHOICE.  -ENOMEM. */
+int context_set_open(struct context_set *set, unsigned count,
+                     struct codec_choice choice, struct memory *memory,
+                     bool lock_in_ram);
+int context_set_start(struct context_set *set); /* -ENOSPC, -ENOMEM */
+void context_set_close(struct context_set *set);
+
+/* Takes a context, waiting for one if need be.  Not under any lock. */
+struct context *context_take(struct context_set *set);
+void context_give(struct context_set *set, struct context *context);
+
+/* Adds to a counter of a context that the caller has taken. */
+static inline void context_count(struct context *context, enum stat_id stat, int64_t n)
+{
+    _Atomic int64_t *counter = &context->counters[stat];
+
+    atomic_store_explicit(counter,
+                          atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+/* The sum over all contexts. */
+int64_t context_set_sum(const struct context_set *set, enum stat_id stat);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "page.h"
+#include "parse.h"
+#include "slot.h"
+
+const char options_help[] =
+#define OPTION(name, key, value, fallback, help)                                       \
+    key "=" value "  (default: " fallback ")\n    " help "\n"
+#include "options.def"
+#undef OPTION
+    ;
+
+const char options_keys[] =
+#define OPTION(name, key, value, fallback, help) " " key
+#include "options.def"
+#undef OPTION
+    ;
+
+void options_init(struct options *options)
+{
+    *options = (struct options){
+        .compressor = {.id = CODEC_ZSTD, .level = codec_zstd.level_default},
+        .memory_limit = UINT64_MAX,
+    };
+}
+
+static int set_size(struct options *options, const char *value, struct reason *reason)
+{
+    const uint64_t most = SLOTS_MAX * PAGE_BYTES;
+    uint64_t bytes;
+    int r = parse_size(value, &bytes);
+
+    if (r == -EINVAL)
+        return reason_say(
+            reason, -EINVAL,
+            "size=%s: not a size; write a number and perhaps a unit, as in "
+            "size=8G (k, M, G, T)",
+            value);
+    if (value[0] == '-' || (r == 0 && bytes == 0))
+        return reason_say(
+            reason, -EINVAL,
+            "size=%s: a disk has at least one page of %u bytes; write for "
+            "example size=8G",
+            value, PAGE_BYTES);
+    if (r == -ERANGE || bytes > most)
+        return reason_say(
+            reason, -EINVAL,
+            "size=%s: more than a volume can hold; write at most size=%lluT", value,
+            (unsigned long long)(most >> 40));
+    if (bytes % PAGE_BYTES)
+        return reason_say(reason, -EINVAL,
+                          "size=%s: not a multiple of the page size, %u bytes; write "
+                          "size=%llu",
+                          value, PAGE_BYTES,
+                          (unsigned long long)(bytes / PAGE_BYTES + 1) * PAGE_BYTES);
+    options->size = bytes;
+    return 0;
+}
+
+static int set_compressor(struct options *options, const char *value,
+                          struct reason *reason)
+{
+    const char *colon = strchr(value, ':');
+    size_t name_length = colon ? (size_t)(colon - value) : strlen(value);
+
+    for (unsigned id = 0; id < CODEC_COUNT; id++) {
+        const struct codec *codec = codecs[id];
+
+        if (strlen(codec->name) != name_length ||
+            strncmp(value, codec->name, name_length) != 0)
+            continue;
+
+        bool has_levels = codec->level_min != codec->level_max;
+        int level = codec->level_default;
+        if (colon && !has_levels)
+            return reason_say(reason, -EINVAL,
+                              "compressor=%s: %s has no levels; write compressor=%s",
+                              value, codec->name, codec->name);
+        if (colon && (parse_int(colon + 1, &level) < 0 || level < codec->level_min ||
+                      level > codec->level_max))
+            return reason_say(
+                reason, -EINVAL,
+                "compressor=%s: the level of %s is a number from %d to %d; "
+                "write for example compressor=%s:%d",
+                value, codec->name, codec->level_min, codec->level_max, codec->name,
+                codec->level_default);
+        options->compressor =
+            (struct codec_choice){.id = (enum codec_id)id, .level = level};
+        return 0;
+    }
+    return reason_say(
+        reason, -EINVAL,
+        "compressor=%s: unknown codec; write one of lz4, zstd, zstd:%d to "
+        "zstd:%d, none",
+        value, codec_zstd.level_min, codec_zstd.level_max);
+}
+
+static int set_memory_limit(struct options *options, const char *value,
+                            struct reason *reason)
+{
+    uint64_t bytes;
+    int r = parse_size(value, &bytes);
+
+    if (r < 0)
+        return reason_say(reason, -EINVAL,
+                          "memory-limit=%s: not a size; write for example "
+                          "memory-limit=2G, or leave it out for no limit",
+                          value);
+    /* The least there must be depends on the size and the codec: volume_open()
+     * knows. */
+    options->memory_limit = bytes;
+    return 0;
+}
+
+static int set_memory_lock(struct options *options, const char *value,
+                           struct reason *reason)
+{
+    if (parse_bool(value, &options->memory_lock) < 0)
+        return reason_say(
+            reason, -EINVAL,
+            "memory-lock=%s: neither yes nor no; write memory-lock=true or "
+            "memory-lock=false",
+            value);
+    return 0;
+}
+
+int options_set(struct options *options, const char *key, const char *value,
+                struct reason *reason)
+{
+    static const struct {
+        const char *key;
+        int (*set)(struct options *options, const char *value, struct reason *reason);
+    } table[OPTION_COUNT] = {
+#define OPTION(name, key, value, fallback, help) {key, set_##name},
+#include "options.def"
+#undef OPTION
+    };
+
+    for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        if (strcmp(key, table[i].key) != 0)
+            continue;
+        if (options->seen & 1u << i)
+            return reason_say(reason, -EINVAL,
+                              "%s=%s: %s was given before; write it once", key, value,
+                              key);
+        options->seen |= 1u << i;
+        return table[i].set(options, value, reason);
+    }
+    return reason_say(reason, -EINVAL, "%s=%s: unknown parameter; those there are:%s",
+                      key, value, options_keys);
+}
+
+int options_complete(const struct options *options, struct reason *reason)
+{
+    static const struct {
+        const char *key, *value, *fallback;
+    } table[OPTION_COUNT] = {
+#define OPTION(name, key, value, fallback, help) {key, value, fallback},
+#include "options.def"
+#undef OPTION
+    };
+
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        if (strcmp(table[i].fallback, "required") == 0 && !(options->seen & 1u << i))
+            return reason_say(reason, -EINVAL,
+                              "%s=%s is missing; write for example size=8G",
+                              table[i].key, table[i].value);
+    return 0;
+}

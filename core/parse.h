@@ -1,0 +1,27 @@
+/* parse.h - values that people type
+ *
+ * Owns:    nothing.
+ * Called:  by one thread, before serving.
+ * Locks:   none.
+ * Never:   knows what a value is for.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_PARSE_H
+#define ZSLOT_PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A size in bytes as nbdkit writes them: digits, then nothing or one of b, k, M, G, T,
+ * P, E for a power of 1024 (k and K, m and M and so on are alike), or s for sectors of
+ * 512. -EINVAL: not such a thing; -ERANGE: negative, or over INT64_MAX. */
+int parse_size(const char *text, uint64_t *bytes);
+
+/* true, yes, on, 1 and false, no, off, 0, in any case.  -EINVAL. */
+int parse_bool(const char *text, bool *value);
+
+/* A decimal integer, with a sign or without.  -EINVAL, -ERANGE. */
+int parse_int(const char *text, int *value);
+
+#endif

@@ -1,0 +1,32 @@
+/* parts.h - the parts of a volume, as its own files see them
+ *
+ * Owns:    nothing; volume.c opens and closes them.
+ * Called:  included by write, read, trim, extents, compact and check, and by tests.
+ * Locks:   LOCK_RANK_COMPACT.
+ * Never:   included outside core/ and tests/.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_PARTS_H
+#define ZSLOT_PARTS_H
+
+#include "context.h"
+#include "lock.h"
+#include "memory.h"
+#include "pool.h"
+#include "slot.h"
+
+struct parts {
+    struct memory memory;
+    struct slot_table slots;
+    struct pool pool;
+    struct context_set contexts;
+
+    struct lock compact_lock;
+    unsigned
+        compact_cursor; /* the size class looked at last; guarded by compact_lock */
+    /* Free places that the last compaction could do nothing about. */
+    _Atomic uint64_t compact_floor_bytes;
+};
+
+#endif

@@ -1,0 +1,23 @@
+/* process.h - what the whole process needs to serve swap
+ *
+ * Owns:    nothing.
+ * Called:  by one thread, before serving.
+ * Locks:   none.
+ * Never:   concerns the volume's own memory, which is locked as it is used (region.h).
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_PROCESS_H
+#define ZSLOT_PROCESS_H
+
+#include <stdbool.h>
+
+/* Whether this process may lock as much memory as it likes. */
+bool process_may_lock(void);
+
+/* Locks what the process has in RAM now, and its code whether it is there or not;
+ * memory that it has and never used, such as nbdkit's 192 MiB of zeroed tables, stays
+ * out of RAM.  Mappings that are made later are not locked.  A negative errno. */
+int process_lock(void);
+
+#endif

@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "slot.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "gate.h"
+#include "lock.h"
+
+/* The entry.  meta, from bit 0:
+ *   lock 1, waiters 1, state 3, marks 3, codec 4, length 13, age 7, version 32. */
+struct entry {
+    _Atomic uint64_t meta;
+    uint64_t ref;
+};
+_Static_assert(sizeof(struct entry) == SLOT_BYTES, "a slot is 16 bytes");
+
+#define LOCKED UINT64_C(1)
+#define WAITERS UINT64_C(2)
+#define STATE_SHIFT 2
+#define MARKS_SHIFT 5
+#define CODEC_SHIFT 8
+#define LENGTH_SHIFT 12
+#define AGE_SHIFT 25
+#define VERSION_SHIFT 32
+#define FIELD(meta, shift, bits) ((meta) >> (shift)&UINT64_C(0x##bits))
+#define STATE_OF(meta) FIELD(meta, STATE_SHIFT, 7)
+#define MARKS_OF(meta) FIELD(meta, MARKS_SHIFT, 7)
+#define CODEC_OF(meta) FIELD(meta, CODEC_SHIFT, f)
+#define LENGTH_OF(meta) FIELD(meta, LENGTH_SHIFT, 1fff)
+#define AGE_OF(meta) FIELD(meta, AGE_SHIFT, 7f)
+#define VERSION_OF(meta) ((uint32_t)((meta) >> VERSION_SHIFT))
+#define MARK_BITS(marks) ((uint64_t)(marks) << MARKS_SHIFT)
+#define AGE_BITS ((uint64_t)SLOT_AGE_MAX << AGE_SHIFT)
+
+/* Before a thread sleeps for a lock: longer than a copy of an object takes. */
+#define SPINS_MAX 200
+
+static struct entry *entry_of(const struct slot_table *table, slot_t slot)
+{
+    assert(slot < table->slots);
+    return (struct entry *)table->leaves.slots.base + slot;
+}
+
+static uint64_t leaf_of(slot_t slot)
+{
+    return slot / LEAF_SLOTS;
+}
+
+int slot_table_open(struct slot_table *table, slot_t slots, struct memory *memory,
+                    bool lock_in_ram)
+{
+    table->slots = slots;
+    return leaf_table_open(&table->leaves, (slots + LEAF_SLOTS - 1) / LEAF_SLOTS,
+                           memory, lock_in_ram);
+}
+
+int slot_table_start(struct slot_table *table)
+{
+    return leaf_table_start(&table->leaves);
+}
+
+void slot_table_close(struct slot_table *table)
+{
+    leaf_table_close(&table->leaves);
+}
+
+uint64_t slot_table_fixed_bytes(slot_t slots)
+{
+    return leaf_table_fixed_bytes((slots + LEAF_SLOTS - 1) / LEAF_SLOTS);
+}
+
+/* -- The lock.  The leaf is pinned by whoever calls these. -- */
+
+/* The half of meta that has the lock and all that a waiter waits to see changed. */
+static uint32_t *futex_word(struct entry *entry)
+{
+    uint32_t *halves = (uint32_t *)&entry->meta;
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return &halves[0];
+#else
+    return &halves[1];
+#endif
+}
+
+static void futex_wait(struct entry *entry, uint64_t seen)
+{
+    syscall(SYS_futex, futex_word(entry), FUTEX_WAIT_PRIVATE, (uint32_t)seen, NULL,
+            NULL, 0);
+}
+
+static void futex_wake_all(struct entry *entry)
+{
+    syscall(SYS_futex, futex_word(entry), FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+static void spin_pause(void)
+{
+#if defined __x86_64__ || defined __i386__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Returns meta as it was, without LOCKED and WAITERS. */
+static uint64_t entry_lock(struct entry *entry)
+{
+    uint64_t meta = atomic_load_explicit(&entry->meta, memory_order_relaxed);
+
+    for (unsigned spins = 0;;) {
+        if (!(meta & LOCKED)) {
+            if (atomic_compare_exchange_weak_explicit(
+                    &entry->meta, &meta, meta | LOCKED, memory_order_acquire,
+                    memory_order_relaxed))
+                break;
+            continue;
+        }
+        if (spins++ < SPINS_MAX)
+            spin_pause();
+        else if (meta & WAITERS || atomic_compare_exchange_strong_explicit(
+                                       &entry->meta, &meta, meta | WAITERS,
+                                       memory_order_relaxed, memory_order_relaxed))
+            futex_wait(entry, meta | WAITERS);
+        meta = atomic_load_explicit(&entry->meta, memory_order_relaxed);
+    }
+    lock_note_taken(LOCK_RANK_SLOT);
+    return meta & ~WAITERS;
+}
+
+/* Stores META, which says nothing of locks, and wakes who waits for any change. */
+static void entry_unlock(struct entry *entry, uint64_t meta)
+{
+    uint64_t before =
+        atomic_exchange_explicit(&entry->meta, meta, memory_order_release);
+
+    lock_note_released(LOCK_RANK_SLOT);
+    assert(before & LOCKED);
+    if (before & WAITERS)
+        futex_wake_all(entry);
+}
+
+static uint64_t entry_meta_locked(struct entry *entry)
+{
+    return atomic_load_explicit(&entry->meta, memory_order_relaxed) &
+           ~(LOCKED | WAITERS);
+}
+
+/* Stores META and keeps the lock, also for those who have begun to wait for it. */
+static void entry_store_locked(struct entry *entry, uint64_t meta)
+{
+    uint64_t now = atomic_load_explicit(&entry->meta, memory_order_relaxed);
+
+    while (!atomic_compare_exchange_weak_explicit(
+        &entry->meta, &now, meta | LOCKED | (now & WAITERS), memory_order_relaxed,
+        memory_order_relaxed))
+        ;
+}
+
+/* -- From entries to contents and back. -- */
+
+static const uint8_t marks_allowed[SLOT_STATE_COUNT] = {
+#define S(name, letter, marks, is, ref) marks,
+    SLOT_STATES(S)
+#undef S
+};
+
+static struct slot_content content_of(const struct entry *entry, uint64_t meta)
+{
+    return (struct slot_content){
+        .state = (uint8_t)STATE_OF(meta),
+        .codec = (uint8_t)CODEC_OF(meta),
+        .length = (uint16_t)LENGTH_OF(meta),
+        .ref = entry->ref,
+    };
+}
+
+/* Whether a state may have this length and ref: what slot_check() looks at and every
+ * edge must leave behind. */
+static bool is_legal(uint64_t meta, uint64_t ref)
+{
+    uint64_t state = STATE_OF(meta), length = LENGTH_OF(meta);
+
+    if (state >= SLOT_STATE_COUNT || MARKS_OF(meta) & ~(uint64_t)marks_allowed[state])
+        return false;
+    switch ((enum slot_state)state) {
+    case SLOT_EMPTY:
+        return ref == 0 && length == 0 && CODEC_OF(meta) == 0;
+    case SLOT_SAME:
+        return ref != 0 && length == 0 && CODEC_OF(meta) == 0;
+    case SLOT_COMPRESSED:
+        return length > 0 && length < PAGE_BYTES && CODEC_OF(meta) != 0;
+    case SLOT_HUGE:
+        return length == PAGE_BYTES && CODEC_OF(meta) == 0;
+    case SLOT_STORED:
+        return length > 0 && length <= PAGE_BYTES &&
+               (CODEC_OF(meta) == 0) == (length == PAGE_BYTES);
+    case SLOT_STATE_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* An edge: NEW takes the place of what a locked slot has; the old content is returned,
+ * the age and marks start anew.  Returns the meta to unlock with. */
+static uint64_t switch_locked(struct slot_table *table, slot_t slot, uint64_t meta,
+                              const struct slot_content *new, struct slot_content *old)
+{
+    struct entry *entry = entry_of(table, slot);
+
+    *old = content_of(entry, meta);
+    entry->ref = new->ref;
+    meta = (uint64_t) new->state << STATE_SHIFT | (uint64_t) new->codec << CODEC_SHIFT |
+           (uint64_t) new->length << LENGTH_SHIFT |
+           (uint64_t)(VERSION_OF(meta) + 1) << VERSION_SHIFT;
+    assert(is_legal(meta, entry->ref));
+    int change = (new->state != SLOT_EMPTY) - (old->state != SLOT_EMPTY);
+    if (change)
+        leaf_count(&table->leaves, leaf_of(slot), change);
+    return meta;
+}
+
+static bool ticket_holds(const struct slot_ticket *ticket, const struct entry *entry,
+                         uint64_t meta)
+{
+    return ticket->version == VERSION_OF(meta) &&
+           ticket->content.state == STATE_OF(meta) && ticket->content.ref == entry->ref;
+}
+
+/* -- Looking. -- */
+
+static void lock_pinned(struct slot_table *table, slot_t slot,
+                        enum slot_purpose purpose, struct slot_content *content)
+{
+    struct entry *entry = entry_of(table, slot);
+    uint64_t meta = entry_lock(entry);
+
+    /* A store only when there is something to change: most accesses find a warm
+     * slot. */
+    if (purpose == SLOT_ACCESS &&
+        meta & (AGE_BITS | MARK_BITS(SLOT_WRITING) | MARK_BITS(SLOT_IDLE)))
+        entry_store_locked(
+            entry, meta & ~(AGE_BITS | MARK_BITS(SLOT_WRITING) | MARK_BITS(SLOT_IDLE)));
+    *content = content_of(entry, meta);
+}
+
+bool slot_lock(struct slot_table *table, slot_t slot, enum slot_purpose purpose,
+               struct slot_content *content)
+{
+    if (!leaf_try_pin(&table->leaves, leaf_of(slot))) {
+        *content = (struct slot_content){.state = SLOT_EMPTY};
+        return false;
+    }
+    lock_pinned(table, slot, purpose, content);
+    return true;
+}
+
+int slot_lock_made(struct slot_table *table, slot_t slot, enum slot_purpose purpose,
+                   struct slot_content *content)
+{
+    int r = leaf_pin(&table->leaves, leaf_of(slot));
+
+    if (r < 0)
+        return r;
+    lock_pinned(table, slot, purpose, content);
+    return 0;
+}
+
+void slot_unlock(struct slot_table *table, slot_t slot)
+{
+    struct entry *entry = entry_of(table, slot);
+
+    entry_unlock(entry, entry_meta_locked(entry));
+    leaf_unpin(&table->leaves, leaf_of(slot));
+}
+
+slot_t slot_run(struct slot_table *table, slot_t slot, slot_t count, bool *empty)
+{
+    slot_t at = slot, end = slot + count;
+
+    while (at < end) {
+        slot_t stop = (leaf_of(at) + 1) * LEAF_SLOTS;
+        if (stop > end)
+            stop = end;
+
+        if (!leaf_try_pin(&table->leaves, leaf_of(at))) {
+            if (at == slot)
+                *empty = true;
+            else if (!*empty)
+                break;
+            at = stop;
+            continue;
+        }
+        if (at == slot)
+            *empty = STATE_OF(atomic_load(&entry_of(table, at)->meta)) == SLOT_EMPTY;
+        slot_t from = at;
+        while (at < stop && (STATE_OF(atomic_load(&entry_of(table, at)->meta)) ==
+                             SLOT_EMPTY) == *empty)
+            at++;
+        leaf_unpin(&table->leaves, leaf_of(from));
+        if (at < stop)
+            break;
+    }
+    /* The first was looked at twice and may have changed between: it counts as it
+     * was. */
+    return at > slot ? at - slot : 1;
+}
+
+slot_t slot_next_present(const struct slot_table *table, slot_t slot, slot_t end)
+{
+    while (slot < end && !leaf_is_present(&table->leaves, leaf_of(slot)))
+        slot = (leaf_of(slot) + 1) * LEAF_SLOTS;
+    return slot < end ? slot : end;
+}
+
+unsigned slot_marks_locked(struct slot_table *table, slot_t slot)
+{
+    return (unsigned)MARKS_OF(entry_meta_locked(entry_of(table, slot)));
+}
+
+/* -- Tickets. -- */
+
+void slot_ticket_take_locked(struct slot_table *table, slot_t slot,
+                             struct slot_ticket *ticket)
+{
+    struct entry *entry = entry_of(table, slot);
+    uint64_t meta = entry_meta_locked(entry);
+
+    *ticket = (struct slot_ticket){
+        .slot = slot,
+        .version = VERSION_OF(meta),
+        .content = content_of(entry, meta),
+    };
+    leaf_pin_again(&table->leaves, leaf_of(slot));
+}
+
+void slot_ticket_close(struct slot_table *table, const struct slot_ticket *ticket)
+{
+    leaf_unpin(&table->leaves, leaf_of(ticket->slot));
+}
+
+/* -- Edges. -- */
+
+int slot_put(struct slot_table *table, slot_t slot, const struct slot_content *new,
+             struct slot_content *old)
+{
+    assert(new->state != SLOT_EMPTY &&new->state != SLOT_STORED);
+    int r = leaf_pin(&table->leaves, leaf_of(slot));
+    if (r < 0)
+        return r;
+
+    struct entry *entry = entry_of(table, slot);
+    uint64_t meta = switch_locked(table, slot, entry_lock(entry), new, old);
+    entry_unlock(entry, meta);
+    (void)gate(GATE_EDGE_DONE, slot);
+    leaf_unpin(&table->leaves, leaf_of(slot));
+    return 0;
+}
+
+void slot_clear(struct slot_table *table, slot_t slot, struct slot_content *old)
+{
+    static const struct slot_content empty = {.state = SLOT_EMPTY};
+
+    *old = empty;
+    if (!leaf_try_pin(&table->leaves, leaf_of(slot)))
+        return;
+
+    struct entry *entry = entry_of(table, slot);
+    uint64_t meta = entry_lock(entry);
+    /* EMPTY to EMPTY is an edge too: a partial write must see that it was trimmed. */
+    meta = switch_locked(table, slot, meta, &empty, old);
+    entry_unlock(entry, meta);
+    (void)gate(GATE_EDGE_DONE, slot);
+    leaf_unpin(&table->leaves, leaf_of(slot));
+}
+
+static int switch_if(struct slot_table *table, const struct slot_ticket *ticket,
+                     unsigned marks, const struct slot_content *new,
+                     struct slot_content *old)
+{
+    uint64_t leaf = leaf_of(ticket->slot);
+    leaf_pin_again(&table->leaves, leaf);
+
+    struct entry *entry = entry_of(table, ticket->slot);
+    uint64_t meta = entry_lock(entry);
+    if (!ticket_holds(ticket, entry, meta) || (MARKS_OF(meta) & marks) != marks) {
+        entry_unlock(entry, meta);
+        leaf_unpin(&table->leaves, leaf);
+        return -ESTALE;
+    }
+    meta = switch_locked(table, ticket->slot, meta, new, old);
+    entry_unlock(entry, meta);
+    (void)gate(GATE_EDGE_DONE, ticket->slot);
+    leaf_unpin(&table->leaves, leaf);
+    return 0;
+}
+
+int slot_put_if(struct slot_table *table, const struct slot_ticket *ticket,
+                const struct slot_content *new, struct slot_content *old)
+{
+    assert(new->state != SLOT_EMPTY &&new->state != SLOT_STORED);
+    return switch_if(table, ticket, 0, new, old);
+}
+
+int slot_clear_if(struct slot_table *table, const struct slot_ticket *ticket,
+                  struct slot_content *old)
+{
+    static const struct slot_content empty = {.state = SLOT_EMPTY};
+
+    return switch_if(table, ticket, 0, &empty, old);
+}
+
+void slot_free_leaf(struct slot_table *table, slot_t slot)
+{
+    leaf_free(&table->leaves, leaf_of(slot));
+}
+
+uint64_t slot_free_leaves(struct slot_table *table)
+{
+    uint64_t freed = 0;
+
+    for (uint64_t leaf = 0; leaf < table->leaves.leaves; leaf++)
+        if (leaf_is_present(&table->leaves, leaf) &&
+            leaf_live(&table->leaves, leaf) == 0) {
+            leaf_free(&table->leaves, leaf);
+            freed += !leaf_is_present(&table->leaves, leaf);
+        }
+    return freed;
+}
+
+void slot_move_locked(struct slot_table *table, slot_t slot, uint64_t handle)
+{
+    struct entry *entry = entry_of(table, slot);
+    uint64_t meta = entry_meta_locked(entry);
+
+    assert(STATE_OF(meta) == SLOT_COMPRESSED || STATE_OF(meta) == SLOT_HUGE);
+    assert(!(MARKS_OF(meta) & SLOT_WRITING));
+    entry->ref = handle;
+    entry_store_locked(entry, meta + (UINT64_C(1) << VERSION_SHIFT));
+}
+
+int slot_begin_writing_locked(struct slot_table *table, slot_t slot,
+                              struct slot_ticket *ticket)
+{
+    struct entry *entry = entry_of(table, slot);
+    uint64_t meta = entry_meta_locked(entry);
+    struct slot_content content = content_of(entry, meta);
+
+    if (!slot_content_is_resident(&content) || MARKS_OF(meta) & SLOT_WRITING)
+        return -EAGAIN;
+    slot_ticket_take_locked(table, slot, ticket);
+    entry_store_locked(entry, meta | MARK_BITS(SLOT_WRITING));
+    return 0;
+}
+
+int slot_commit(struct slot_table *table, const struct slot_ticket *ticket,
+                uint64_t address, struct slot_content *old)
+{
+    const struct slot_content stored = {
+        .state = SLOT_STORED,
+        .codec = ticket->content.codec,
+        .length = ticket->content.length,
+        .ref = address,
+    };
+
+    return switch_if(table, ticket, SLOT_WRITING, &stored, old);
+}
+
+void slot_abort_writing(struct slot_table *table, const struct slot_ticket *ticket)
+{
+    struct slot_content now;
+
+    if (!slot_lock(table, ticket->slot, SLOT_INSPECT, &now))
+        return;
+    struct entry *entry = entry_of(table, ticket->slot);
+    uint64_t meta = entry_meta_locked(entry);
+    if (ticket_holds(ticket, entry, meta))
+        entry_store_locked(entry, meta & ~MARK_BITS(SLOT_WRITING));
+    slot_unlock(table, ticket->slot);
+}
+
+void slot_begin_fetching_locked(struct slot_table *table, slot_t slot,
+                                struct slot_ticket *ticket)
+{
+    struct entry *entry = entry_of(table, slot);
+    uint64_t meta = entry_meta_locked(entry);
+
+    assert(STATE_OF(meta) == SLOT_STORED);
+    assert(!(MARKS_OF(meta) & SLOT_FETCHING));
+    slot_ticket_take_locked(table, slot, ticket);
+    entry_store_locked(entry, meta | MARK_BITS(SLOT_FETCHING));
+}
+
+int slot_end_fetching(struct slot_table *table, const struct slot_ticket *ticket)
+{
+    struct slot_content now;
+    int r = -ESTALE;
+
+    if (!slot_lock(table, ticket->slot, SLOT_INSPECT, &now))
+        return r;
+    struct entry *entry = entry_of(table, ticket->slot);
+    uint64_t meta = entry_meta_locked(entry);
+    if (ticket_holds(ticket, entry, meta)) {
+        entry_store_locked(entry, meta & ~MARK_BITS(SLOT_FETCHING));
+        r = 0;
+    }
+    slot_unlock(table, ticket->slot);
+    return r;
+}
+
+void slot_wait_locked(struct slot_table *table, slot_t slot)
+{
+    struct entry *entry = entry_of(table, slot);
+    uint64_t waiting = entry_meta_locked(entry) | WAITERS;
+    uint64_t before =
+        atomic_exchange_explicit(&entry->meta, waiting, memory_order_release);
+
+    lock_note_released(LOCK_RANK_SLOT);
+    assert(before & LOCKED);
+    if (before & WAITERS)
+        futex_wake_all(entry); /* among them are some who wait for the lock only */
+    futex_wait(entry, waiting);
+    leaf_unpin(&table->leaves, leaf_of(slot));
+}
+
+/* -- Ages. -- */
+
+unsigned slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_age)
+{
+    struct slot_content content;
+
+    if (!slot_lock(table, slot, SLOT_INSPECT, &content))
+        return 0;
+    unsigned age = 0;
+    if (content.state != SLOT_EMPTY) {
+        struct entry *entry = entry_of(table, slot);
+        uint64_t meta = entry_meta_locked(entry);
+
+        age = (unsigned)AGE_OF(meta);
+        if (age < SLOT_AGE_MAX)
+            age++;
+        meta = (meta & ~AGE_BITS) | (uint64_t)age << AGE_SHIFT;
+        if (age >= idle_age)
+            meta |= MARK_BITS(SLOT_IDLE);
+        entry_store_locked(entry, meta);
+    }
+    slot_unlock(table, slot);
+    return age;
+}
+
+/* -- Checks. -- */
+
+int slot_check(struct slot_table *table, slot_t slot)
+{
+    struct slot_content content;
+
+    if (!slot_lock(table, slot, SLOT_INSPECT, &content))
+        return 0;
+    struct entry *entry = entry_of(table, slot);
+    bool legal = is_legal(entry_meta_locked(entry), entry->ref);
+    slot_unlock(table, slot);
+    return legal ? 0 : -EUCLEAN;
+}
+
+char slot_state_letter(enum slot_state state)
+{
+    static const char letters[SLOT_STATE_COUNT] = {
+#define S(name, letter, marks, is, ref) letter,
+        SLOT_STATES(S)
+#undef S
+    };
+    return letters[state];
+}
+
+const char *slot_state_name(enum slot_state state)
+{
+    static const char *const names[SLOT_STATE_COUNT] = {
+#define S(name, letter, marks, is, ref) #name,
+        SLOT_STATES(S)
+#undef S
+    };
+    return names[state];
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "volume.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "compact.h"
+#include "extents.h"
+#include "parts.h"
+#include "process.h"
+#include "read.h"
+#include "trim.h"
+#include "write.h"
+
+_Static_assert(VOLUME_PAGE_BYTES == PAGE_BYTES, "volume.h repeats it for the faces");
+
+/* What a volume needs beyond its fixed parts to be of any use. */
+#define ROOM_BYTES_MIN (UINT64_C(1) << 20)
+
+struct volume {
+    struct options options;
+    struct parts parts;
+    bool process_locked;
+};
+
+/* -- Opening, before a fork. -- */
+
+static int check_limit(const struct options *options, uint64_t least,
+                       struct reason *reason)
+{
+    if (options->memory_limit >= least)
+        return 0;
+    return reason_say(
+        reason, -EINVAL,
+        "memory-limit=%" PRIu64 ": tables and codecs for this size and "
+        "compressor take %" PRIu64 " bytes, and pages need some more; write at "
+        "least memory-limit=%" PRIu64 "k",
+        options->memory_limit, least - ROOM_BYTES_MIN, (least + 1023) / 1024);
+}
+
+/* With a bound on locked memory writes would begin to fail one day: it counts granules
+ * (region.h) and all else that the process has locked, so no bound is known to
+ * suffice. */
+static int check_lock_limit(const struct options *options, struct reason *reason)
+{
+    if (!options->memory_lock || process_may_lock())
+        return 0;
+    return reason_say(
+        reason, -EPERM,
+        "memory-lock=true: this process may lock only so much memory; lift the "
+        "limit (ulimit -l unlimited, LimitMEMLOCK=infinity in a unit) or give it "
+        "CAP_IPC_LOCK");
+}
+
+static int open_parts(struct volume *volume)
+{
+    const struct options *options = &volume->options;
+    struct parts *parts = &volume->parts;
+    struct memory *memory = &parts->memory;
+    slot_t slots = options->size / PAGE_BYTES;
+
+    memory_init(memory, options->memory_limit);
+    lock_init(&parts->compact_lock, LOCK_RANK_COMPACT);
+    int r = slot_table_open(&parts->slots, slots, memory, options->memory_lock);
+    if (r == 0)
+        r = pool_open(&parts->pool, slots, memory, options->memory_lock);
+    if (r == 0)
+        r = context_set_open(&parts->contexts, context_count_default(),
+                             options->compressor, memory, options->memory_lock);
+    return r;
+}
+
+int volume_open(const struct options *options, struct volume **volume,
+                struct reason *reason)
+{
+    int r = options_complete(options, reason);
+    if (r < 0)
+        return r;
+
+    uint64_t least = slot_table_fixed_bytes(options->size / PAGE_BYTES) +
+                     context_set_bytes(context_count_default(), options->compressor) +
+                     ROOM_BYTES_MIN;
+    if ((r = check_limit(options, least, reason)) < 0 ||
+        (r = check_lock_limit(options, reason)) < 0)
+        return r;
+
+    struct volume *made = calloc(1, sizeof *made);
+    if (!made)
+        return reason_say(reason, -ENOMEM, "no memory for the volume");
+    made->options = *options;
+    r = open_parts(made);
+    if (r < 0) {
+        reason_say(reason, r, "cannot reserve address space for %" PRIu64 " bytes: %s",
+                   options->size, strerror(-r));
+        volume_close(made);
+        return r;
+    }
+    *volume = made;
+    return 0;
+}
+
+/* -- Starting, after it. -- */
+
+int volume_start(struct volume *volume, struct reason *reason)
+{
+    struct parts *parts = &volume->parts;
+
+    if (volume->options.memory_lock)
+        volume->process_locked = process_lock() == 0;
+
+    int r = slot_table_start(&parts->slots);
+    if (r == 0)
+        r = pool_start(&parts->pool);
+    if (r == 0)
+        r = context_set_start(&parts->contexts);
+    if (r < 0)
+        return reason_say(reason, r, "cannot get memory to start with: %s",
+                          strerror(-r));
+    return 0;
+}
+
+void volume_close(struct volume *volume)
+{
+    if (!volume)
+        return;
+    context_set_close(&volume->parts.contexts);
+    pool_close(&volume->parts.pool);
+    slot_table_close(&volume->parts.slots);
+    lock_destroy(&volume->parts.compact_lock);
+    free(volume);
+}
+
+uint64_t volume_size_bytes(const struct volume *volume)
+{
+    return volume->options.size;
+}
+
+bool volume_process_is_locked(const struct volume *volume)
+{
+    return volume->process_locked;
+}
+
+/* -- Requests, cut into pages. -- */
+
+static bool is_within(const struct volume *volume, uint64_t offset, uint64_t bytes)
+{
+    return offset <= volume->options.size && bytes <= volume->options.size - offset;
+}
+
+/* The part of a request that lies in its first page. */
+static uint32_t first_part(uint64_t offset, uint64_t bytes)
+{
+    uint32_t part = PAGE_BYTES - (uint32_t)(offset % PAGE_BYTES);
+
+    return bytes < part ? (uint32_t)bytes : part;
+}
+
+int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out)
+{
+    struct parts *parts = &volume->parts;
+    char *to = out;
+
+    if (!is_within(volume, offset, bytes))
+        return -EINVAL;
+    while (bytes > 0) {
+        uint32_t part = first_part(offset, bytes);
+        struct context *context = context_take(&parts->contexts);
+        int r = read_page(parts, context, offset / PAGE_BYTES,
+                          (uint32_t)(offset % PAGE_BYTES), part, to);
+
+        context_give(&parts->contexts, context);
+        if (r < 0)
+            return r;
+        offset += part;
+        bytes -= part;
+        to += part;
+    }
+    return 0;
+}
+
+int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
+                 const void *data)
+{
+    struct parts *parts = &volume->parts;
+    const char *from = data;
+
+    if (!is_within(volume, offset, bytes))
+        return -EINVAL;
+    while (bytes > 0) {
+        uint32_t part = first_part(offset, bytes);
+        struct context *context = context_take(&parts->contexts);
+        slot_t slot = offset / PAGE_BYTES;
+        int r = part == PAGE_BYTES
+                    ? write_page(parts, context, slot, from)
+                    : write_part(parts, context, slot, (uint32_t)(offset % PAGE_BYTES),
+                                 part, from);
+
+        context_give(&parts->contexts, context);
+        if (r < 0)
+            return r;
+        offset += part;
+        bytes -= part;
+        from += part;
+    }
+    return 0;
+}
+
+int volume_trim(struct volume *volume, uint64_t offset, uint64_t bytes)
+{
+    if (!is_within(volume, offset, bytes))
+        return -EINVAL;
+    trim_range(&volume->parts, offset, bytes);
+    return 0;
+}
+
+int volume_zero(struct volume *volume, uint64_t offset, uint64_t bytes)
+{
+    if (!is_within(volume, offset, bytes))
+        return -EINVAL;
+    return trim_zero(&volume->parts, offset, bytes);
+}
+
+int volume_flush(struct volume *volume)
+{
+    (void)volume;
+    return 0;
+}
+
+int volume_cache(struct volume *volume, uint64_t offset, uint64_t bytes)
+{
+    return is_within(volume, offset, bytes) ? 0 : -EINVAL;
+}
+
+int volume_extents(struct volume *volume, uint64_t offset, uint64_t bytes,
+                   volume_extent_fn *fn, void *opaque)
+{
+    if (!is_within(volume, offset, bytes))
+        return -EINVAL;
+    return extents_walk(&volume->parts, offset, bytes, fn, opaque);
+}
+
+/* -- Care and figures. -- */
+
+uint64_t volume_compact(struct volume *volume)
+{
+    return compact_all(&volume->parts);
+}
+
+/* The statistics that no context counts. */
+static uint64_t ask(struct volume *volume, enum stat_id stat)
+{
+    struct parts *parts = &volume->parts;
+
+    switch (stat) {
+    case STAT_disk_size:
+        return volume->options.size;
+    case STAT_mem_used_total:
+        return memory_used_bytes(&parts->memory);
+    case STAT_mem_limit:
+        return parts->memory.limit_bytes == UINT64_MAX ? 0 : parts->memory.limit_bytes;
+    case STAT_mem_used_max:
+        return parts->memory.peak_bytes;
+    case STAT_pool_free_size:
+        return pool_free_bytes(&parts->pool);
+    default:
+        return 0;
+    }
+}
+
+void volume_stats(struct volume *volume, struct stats *stats)
+{
+#define CONTEXT(stat) (uint64_t) context_set_sum(&volume->parts.contexts, stat)
+#define VOLUME(stat) ask(volume, stat)
+#define STAT(name, kind, unit, source, help)                                           \
+    stats->values[STAT_##name] = source(STAT_##name);
+#include "stats.def"
+#undef STAT
+#undef CONTEXT
+#undef VOLUME
+}
+
+int volume_check(struct volume *volume, struct reason *reason)
+{
+    return check_parts(&volume->parts, reason);
+}

@@ -1,0 +1,294 @@
+/* plugin.c - the face for nbdkit
+ *
+ * Owns:    the one volume that this nbdkit serves.
+ * Called:  by nbdkit; data callbacks by many threads at the same time.
+ * Locks:   none.
+ * Never:   decides anything that another face would decide too; that is core's.
+ *
+ * The only file that includes nbdkit's headers.  The order of life is nbdkit's: config
+ * for each parameter, get_ready (all that can fail), perhaps a fork, after_fork (memory
+ * and threads), open and requests, cleanup or not, unload.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "volume.h"
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+/* -D zslot.stats=1 prints statistics at exit. */
+NBDKIT_DLL_PUBLIC int zslot_debug_stats = 0;
+
+static struct options options;
+static struct volume *volume;
+
+/* -- Parameters. -- */
+
+static void zslot_load(void)
+{
+    options_init(&options);
+}
+
+static int zslot_config(const char *key, const char *value)
+{
+    struct reason reason;
+
+    if (options_set(&options, key, value, &reason) < 0) {
+        nbdkit_error("%s", reason.text);
+        return -1;
+    }
+    return 0;
+}
+
+static int zslot_config_complete(void)
+{
+    struct reason reason;
+
+    if (options_complete(&options, &reason) < 0) {
+        nbdkit_error("%s", reason.text);
+        return -1;
+    }
+    return 0;
+}
+
+static void zslot_dump_plugin(void)
+{
+    printf("zslot_version=%s\n", PACKAGE_VERSION);
+    printf("zslot_page_size=%u\n", VOLUME_PAGE_BYTES);
+    printf("zslot_parameters=%s\n", options_keys + 1);
+    printf("zslot_codecs=");
+    for (unsigned id = CODEC_COUNT; id-- > 0;)
+        printf("%s%s", codecs[id]->name, id ? " " : "\n");
+    printf("zslot_backing_stores=\n");
+}
+
+/* -- Life. -- */
+
+static int zslot_get_ready(void)
+{
+    struct reason reason;
+
+    if (volume_open(&options, &volume, &reason) < 0) {
+        nbdkit_error("%s", reason.text);
+        return -1;
+    }
+    return 0;
+}
+
+static int zslot_after_fork(void)
+{
+    struct reason reason;
+
+    if (volume_start(volume, &reason) < 0) {
+        nbdkit_error("%s", reason.text);
+        return -1;
+    }
+    nbdkit_debug("zslot: %" PRIu64 " bytes, memory-lock %s%s",
+                 volume_size_bytes(volume), options.memory_lock ? "on" : "off",
+                 volume_process_is_locked(volume) ? ", process locked too" : "");
+    return 0;
+}
+
+static void print_stats(void)
+{
+    struct stats stats;
+
+    volume_stats(volume, &stats);
+    for (unsigned i = 0; i < STAT_COUNT; i++)
+        fprintf(stderr, "zslot: %s=%" PRIu64 "\n", stat_name((enum stat_id)i),
+                stats.values[i]);
+}
+
+static void zslot_cleanup(void)
+{
+    if (zslot_debug_stats && volume)
+        print_stats();
+}
+
+static void zslot_unload(void)
+{
+    volume_close(volume);
+    volume = NULL;
+}
+
+/* -- Connections. -- */
+
+static void *zslot_open(int readonly)
+{
+    (void)readonly;
+    return NBDKIT_HANDLE_NOT_NEEDED;
+}
+
+static int64_t zslot_get_size(void *handle)
+{
+    (void)handle;
+    return (int64_t)volume_size_bytes(volume);
+}
+
+static int always(void *handle)
+{
+    (void)handle;
+    return 1;
+}
+
+/* Writes are in RAM when they are answered: nothing is left to flush. */
+static int zslot_can_fua(void *handle)
+{
+    (void)handle;
+    return NBDKIT_FUA_NATIVE;
+}
+
+static int zslot_can_cache(void *handle)
+{
+    (void)handle;
+    return NBDKIT_CACHE_NATIVE;
+}
+
+static int zslot_block_size(void *handle, uint32_t *minimum, uint32_t *preferred,
+                            uint32_t *maximum)
+{
+    (void)handle;
+    *minimum = 1;
+    *preferred = VOLUME_PAGE_BYTES;
+    *maximum = UINT32_MAX;
+    return 0;
+}
+
+/* -- Requests. -- */
+
+/* Tells nbdkit, and by it the client, what went wrong; returns what a callback
+ * returns. */
+static int answer(int r, const char *operation, uint32_t count, uint64_t offset)
+{
+    if (r == 0)
+        return 0;
+    nbdkit_error("zslot: %s of %" PRIu32 " bytes at %" PRIu64 " (slot %" PRIu64 "): %s",
+                 operation, count, offset, offset / VOLUME_PAGE_BYTES,
+                 r == -ENOSPC ? "no room left within memory-limit" : strerror(-r));
+    nbdkit_set_error(-r);
+    return -1;
+}
+
+static int zslot_pread(void *handle, void *buf, uint32_t count, uint64_t offset,
+                       uint32_t flags)
+{
+    (void)handle;
+    (void)flags;
+    return answer(volume_read(volume, offset, count, buf), "read", count, offset);
+}
+
+static int zslot_pwrite(void *handle, const void *buf, uint32_t count, uint64_t offset,
+                        uint32_t flags)
+{
+    (void)handle;
+    (void)flags;
+    return answer(volume_write(volume, offset, count, buf), "write", count, offset);
+}
+
+static int zslot_flush(void *handle, uint32_t flags)
+{
+    (void)handle;
+    (void)flags;
+    return answer(volume_flush(volume), "flush", 0, 0);
+}
+
+static int zslot_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    (void)handle;
+    (void)flags;
+    return answer(volume_trim(volume, offset, count), "trim", count, offset);
+}
+
+/* Always fast, and a page of zeroes takes no memory with NBDKIT_FLAG_MAY_TRIM or
+ * without: a compressed disk cannot set space aside for what will be written there. */
+static int zslot_zero(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    (void)handle;
+    (void)flags;
+    return answer(volume_zero(volume, offset, count), "zero", count, offset);
+}
+
+static int zslot_cache(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+    (void)handle;
+    (void)flags;
+    return answer(volume_cache(volume, offset, count), "cache", count, offset);
+}
+
+struct extents_request {
+    struct nbdkit_extents *extents;
+    bool one;
+};
+
+static int add_extent(void *opaque, uint64_t offset, uint64_t bytes, bool hole)
+{
+    struct extents_request *request = opaque;
+    uint32_t type = hole ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0;
+
+    /* nbdkit has said what failed, and errno is as good as any. */
+    if (nbdkit_add_extent(request->extents, offset, bytes, type) < 0)
+        return errno > 0 ? -errno : -ENOMEM;
+    return request->one;
+}
+
+static int zslot_extents(void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+                         struct nbdkit_extents *extents)
+{
+    struct extents_request request = {
+        .extents = extents,
+        .one = flags & NBDKIT_FLAG_REQ_ONE,
+    };
+
+    (void)handle;
+    return answer(volume_extents(volume, offset, count, add_extent, &request),
+                  "extents", count, offset);
+}
+
+static struct nbdkit_plugin plugin = {
+    .name = "zslot",
+    .longname = "zslot, a compressed RAM disk",
+    .version = PACKAGE_VERSION,
+    .description = "Keeps the pages of a disk compressed in RAM.",
+    .load = zslot_load,
+    .unload = zslot_unload,
+    .config = zslot_config,
+    .config_complete = zslot_config_complete,
+    .config_help = options_help,
+    .magic_config_key = "size",
+    .dump_plugin = zslot_dump_plugin,
+    .get_ready = zslot_get_ready,
+    .after_fork = zslot_after_fork,
+    .cleanup = zslot_cleanup,
+    .open = zslot_open,
+    .get_size = zslot_get_size,
+    .can_write = always,
+    .can_flush = always,
+    .can_trim = always,
+    .can_zero = always,
+    .can_fast_zero = always,
+    .can_extents = always,
+    .can_multi_conn = always,
+    .can_fua = zslot_can_fua,
+    .can_cache = zslot_can_cache,
+    .block_size = zslot_block_size,
+    .pread = zslot_pread,
+    .pwrite = zslot_pwrite,
+    .flush = zslot_flush,
+    .trim = zslot_trim,
+    .zero = zslot_zero,
+    .cache = zslot_cache,
+    .extents = zslot_extents,
+};
+
+NBDKIT_REGISTER_PLUGIN(plugin)

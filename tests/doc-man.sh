@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# doc-man.sh - the manual has no mistakes of form, and says what the code declares
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+set -euo pipefail
+
+srcdir=$(cd "${srcdir:-$(dirname "$0")/..}" && pwd)
+builddir=$(cd "${builddir:-$srcdir}" && pwd)
+page=$builddir/man/nbdkit-zslot-plugin.1
+filled=$builddir/man/nbdkit-zslot-plugin.filled
+
+fail() {
+    echo "doc-man: $*" >&2
+    exit 1
+}
+
+[ -s "$page" ] || fail "$page is not built"
+
+# pod_has_no_errors_or_warnings
+for pod in "$srcdir/man/nbdkit-zslot-plugin.pod" "$filled"; do
+    said=$(podchecker -warnings -warnings "$pod" 2>&1 | grep -v ' pod syntax OK' || true)
+    [ -z "$said" ] || fail "$said"
+done
+
+# the_page_renders_without_warnings
+if command -v groff >/dev/null; then
+    said=$(LC_ALL=C.UTF-8 groff -man -Tutf8 -ww -K utf8 -rLL=100n "$page" 2>&1 >/dev/null)
+    [ -z "$said" ] || fail "$said"
+fi
+
+# each_statistic_and_state_is_there
+for name in $(sed -n 's/^STAT(\([a-z_]*\),.*/\1/p' "$srcdir/core/stats.def") \
+    $(sed -n 's/^ *[SM](\([A-Z]*\), .*/\1/p' "$srcdir/core/slot.h"); do
+    grep -qw -- "$name" "$filled" || fail "$name is not in the manual"
+    count=${count:-0} && count=$((count + 1))
+done
+[ "${count:-0}" -ge 20 ] || fail "found only ${count:-0} statistics and states to look for"
+
+# a_parameter_left_out_ends_the_build
+describe=$builddir/man/describe
+if [ -x "$describe" ]; then
+    directory=$(mktemp -d)
+    trap 'rm -rf "$directory"' EXIT
+    grep -v '^=for zslot parameter size' "$srcdir/man/nbdkit-zslot-plugin.pod" >"$directory/less.pod"
+    if "$describe" "$directory/less.pod" >/dev/null 2>&1; then
+        fail "describe does not miss a parameter"
+    fi
+    echo '=for zslot parameter nonsense' >"$directory/more.pod"
+    if "$describe" "$directory/more.pod" >/dev/null 2>&1; then
+        fail "describe knows a parameter that there is not"
+    fi
+fi

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# mutants.sh - proves that the tests of core can fail
+#
+#   tests/mutants.sh [NAME...]       all mutants, or those named
+#
+# Each tests/mutants/NAME.sed breaks one thing in one file of core; its first lines say which file,
+# and which test must then fail, by program and name.  First all of these tests are seen to pass on
+# core as it is.  A mutant that survives, or that does not apply any more, fails this script.
+#
+# Needs CC, CFLAGS and LIBS in the environment or finds them by pkg-config; runs by
+# "make check-mutants" from a build, where config.h is.
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+set -euo pipefail
+
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(dirname "$tests")
+work=$(mktemp -d "${TMPDIR:-/tmp}/zslot-mutants.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+builddir=${builddir:-$top}
+if [ ! -e "$builddir/config.h" ]; then
+    builddir=$work
+    : >"$work/config.h"
+fi
+read -r -a cc <<<"${CC:-cc}"
+read -r -a libs <<<"${LIBS:-$(pkg-config --libs check libzstd liblz4)} -lpthread"
+flags=(-std=gnu11 -O1 -g -w -D_GNU_SOURCE -DZSLOT_GATES=1 -DZSLOT_DEBUG=1
+    -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$tests")
+# A mutant may wait for ever.
+export CK_DEFAULT_TIMEOUT=20 CK_VERBOSITY=verbose ZSLOT_TEST_OPS=${ZSLOT_TEST_OPS:-100}
+
+compile() { # SOURCE OBJECT
+    "${cc[@]}" "${flags[@]}" -c -o "$2" "$1"
+}
+
+mkdir -p "$work/core"
+for source in "$top"/core/*.c; do
+    compile "$source" "$work/core/$(basename "$source" .c).o"
+done
+for helper in harness actor sample model race; do
+    compile "$tests/$helper.c" "$work/$helper.o"
+done
+
+# Links test PROGRAM with the objects of core, the mutated one instead of its like if there is one.
+link() { # PROGRAM OUTPUT [MUTATED-NAME]
+    local objects=() object
+    [ -e "$work/$1.o" ] || compile "$tests/$1.c" "$work/$1.o"
+    for object in "$work"/core/*.o; do
+        if [ "$(basename "$object" .o)" = "${3:-}" ]; then
+            object=$work/mutated.o
+        fi
+        objects+=("$object")
+    done
+    "${cc[@]}" -o "$2" "$work/$1.o" "$work"/{harness,actor,sample,model,race}.o \
+        "${objects[@]}" "${libs[@]}"
+}
+
+# Whether the test passed, failed or was not run, as its program says it.
+result() { # PROGRAM-FILE TEST
+    timeout --kill-after=5 120 "$1" >"$work/log" 2>/dev/null || true
+    awk -v test=":$2:" 'index($0, test) { split($0, field, ":"); print field[3]; exit }' \
+        "$work/log"
+}
+
+names=("$@")
+if [ ${#names[@]} = 0 ]; then
+    for file in "$tests"/mutants/*.sed; do
+        names+=("$(basename "$file" .sed)")
+    done
+fi
+
+survived=0
+for name in "${names[@]}"; do
+    mutant=$tests/mutants/$name.sed
+    source=$(sed -n 's/^# file: //p' "$mutant")
+    read -r program test < <(sed -n 's/^# test: //p' "$mutant")
+
+    sed -f "$mutant" "$top/$source" >"$work/mutated.c"
+    verdict=killed
+    if cmp -s "$work/mutated.c" "$top/$source"; then
+        verdict="does not apply to $source any more"
+    else
+        [ -e "$work/$program" ] || link "$program" "$work/$program"
+        compile "$work/mutated.c" "$work/mutated.o"
+        link "$program" "$work/mutant" "$(basename "$source" .c)"
+        whole=$(result "$work/$program" "$test")
+        mutated=$(result "$work/mutant" "$test")
+        case $whole$mutated in
+        PF | PE | PS) ;; # S: it does not even get through the setup
+        PP) verdict="SURVIVED" ;;
+        P*) verdict="$test was not run" ;;
+        *) verdict="$test does not pass without it" ;;
+        esac
+    fi
+    printf '%-40s %s\n' "$name" "$verdict"
+    [ "$verdict" = killed ] || survived=$((survived + 1))
+done
+if [ "$survived" != 0 ]; then
+    echo "$survived of ${#names[@]} mutants were not killed" >&2
+    exit 1
+fi
+echo "all ${#names[@]} mutants were killed"

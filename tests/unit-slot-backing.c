@@ -1,0 +1,533 @@
+/* unit-slot-backing.c - core/slot.h: the marks and edges of writeback and fetch
+ *
+ * The table is all there is here; writeback is played by the test.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include "slot.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include "codec.h"
+#include "harness.h"
+
+#define SLOTS 512
+#define ADDRESS UINT64_C(0xadd4e550000)
+
+static struct memory memory;
+static struct slot_table table;
+
+static const struct slot_content same = {.state = SLOT_SAME, .ref = 1};
+static const struct slot_content compressed = {
+    .state = SLOT_COMPRESSED, .codec = CODEC_ZSTD, .length = 900, .ref = 77};
+static const struct slot_content huge = {
+    .state = SLOT_HUGE, .codec = CODEC_NONE, .length = PAGE, .ref = 78};
+
+static void setup(void)
+{
+    harness_memory(&memory);
+    ck_assert_int_eq(slot_table_open(&table, SLOTS, &memory, false), 0);
+    ck_assert_int_eq(slot_table_start(&table), 0);
+}
+
+static void teardown(void)
+{
+    struct slot_content old;
+
+    for (slot_t slot = 0; slot < SLOTS; slot++) {
+        ck_assert_int_eq(slot_check(&table, slot), 0);
+        slot_clear(&table, slot, &old);
+    }
+    slot_free_leaves(&table);
+    ck_assert_uint_eq(memory_used_bytes(&memory), slot_table_fixed_bytes(SLOTS));
+    slot_table_close(&table);
+}
+
+static struct slot_content put(slot_t slot, const struct slot_content *new)
+{
+    struct slot_content old;
+
+    ck_assert_int_eq(slot_put(&table, slot, new, &old), 0);
+    return old;
+}
+
+static void touch(slot_t slot, enum slot_purpose purpose)
+{
+    struct slot_content content;
+
+    ck_assert(slot_lock(&table, slot, purpose, &content));
+    slot_unlock(&table, slot);
+}
+
+static unsigned marks(slot_t slot, struct slot_content *content)
+{
+    struct slot_content ignored;
+
+    if (!slot_lock(&table, slot, SLOT_INSPECT, content ? content : &ignored))
+        return 0;
+    unsigned is = slot_marks_locked(&table, slot);
+    slot_unlock(&table, slot);
+    ck_assert_int_eq(slot_check(&table, slot), 0);
+    return is;
+}
+
+static int begin_writing(slot_t slot, struct slot_ticket *ticket)
+{
+    struct slot_content content;
+
+    ck_assert_int_eq(slot_lock_made(&table, slot, SLOT_INSPECT, &content), 0);
+    int r = slot_begin_writing_locked(&table, slot, ticket);
+    slot_unlock(&table, slot);
+    return r;
+}
+
+static void begin_fetching(slot_t slot, struct slot_ticket *ticket)
+{
+    struct slot_content content;
+
+    ck_assert(slot_lock(&table, slot, SLOT_ACCESS, &content));
+    slot_begin_fetching_locked(&table, slot, ticket);
+    slot_unlock(&table, slot);
+}
+
+static int commit(struct slot_ticket *ticket, struct slot_content *old)
+{
+    int r = slot_commit(&table, ticket, ADDRESS, old);
+
+    slot_ticket_close(&table, ticket);
+    return r;
+}
+
+/* Makes SLOT's page, put as CONTENT, STORED. */
+static void store(slot_t slot, const struct slot_content *content)
+{
+    struct slot_ticket ticket;
+    struct slot_content old;
+
+    put(slot, content);
+    ck_assert_int_eq(begin_writing(slot, &ticket), 0);
+    ck_assert_int_eq(commit(&ticket, &old), 0);
+}
+
+START_TEST(commit_makes_a_resident_page_stored_and_returns_the_object)
+{
+    const struct slot_content *const each[] = {&compressed, &huge};
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct slot_ticket ticket;
+        struct slot_content old, now;
+
+        put(1, each[i]);
+        ck_assert_int_eq(begin_writing(1, &ticket), 0);
+        ck_assert_uint_eq(marks(1, &now), SLOT_WRITING);
+        /* Until it has landed, the pool's object is the one. */
+        ck_assert_int_eq(now.state, each[i]->state);
+        ck_assert_uint_eq(now.ref, each[i]->ref);
+        ck_assert_int_eq(commit(&ticket, &old), 0);
+        ck_assert_int_eq(old.state, each[i]->state);
+        ck_assert_uint_eq(old.ref, each[i]->ref);
+        ck_assert_uint_eq(marks(1, &now), 0);
+        ck_assert_int_eq(now.state, SLOT_STORED);
+        ck_assert_uint_eq(now.ref, ADDRESS);
+        ck_assert_int_eq(now.codec, each[i]->codec);
+        ck_assert_int_eq(now.length, each[i]->length);
+    }
+}
+END_TEST
+
+START_TEST(only_a_page_in_the_pool_can_be_written_back_and_only_once_at_a_time)
+{
+    struct slot_ticket ticket, second;
+
+    ck_assert_int_eq(begin_writing(2, &ticket), -EAGAIN); /* EMPTY */
+    put(2, &same);
+    ck_assert_int_eq(begin_writing(2, &ticket), -EAGAIN);
+    put(2, &huge);
+    ck_assert_int_eq(begin_writing(2, &ticket), 0);
+    ck_assert_int_eq(begin_writing(2, &second), -EAGAIN);
+    slot_abort_writing(&table, &ticket);
+    slot_ticket_close(&table, &ticket);
+    store(3, &compressed);
+    ck_assert_int_eq(begin_writing(3, &ticket), -EAGAIN);
+}
+END_TEST
+
+/* Begins to write slot 4 back, does WHAT to it, and wants the commit to find it out. */
+static void assert_stale_after(void (*what)(void), unsigned state)
+{
+    struct slot_ticket ticket;
+    struct slot_content old, before, now;
+
+    put(4, &compressed);
+    ck_assert_int_eq(begin_writing(4, &ticket), 0);
+    what();
+    marks(4, &before);
+    ck_assert_int_eq(commit(&ticket, &old), -ESTALE);
+    /* The slot is untouched, and not WRITING: it could be chosen again. */
+    ck_assert_uint_eq(marks(4, &now), 0);
+    ck_assert_int_eq(now.state, state);
+    ck_assert_int_eq(now.state, before.state);
+    ck_assert_uint_eq(now.ref, before.ref);
+}
+
+static void read_it(void)
+{
+    touch(4, SLOT_ACCESS);
+}
+
+static void write_it(void)
+{
+    put(4, &huge);
+}
+
+static void write_the_same(void)
+{
+    put(4, &compressed);
+}
+
+static void trim_it(void)
+{
+    struct slot_content old;
+
+    slot_clear(&table, 4, &old);
+    ck_assert_uint_eq(old.ref, compressed.ref);
+}
+
+static void write_part_of_it(void)
+{
+    struct slot_ticket ticket;
+    struct slot_content content, old;
+
+    ck_assert_int_eq(slot_lock_made(&table, 4, SLOT_ACCESS, &content), 0);
+    slot_ticket_take_locked(&table, 4, &ticket);
+    slot_unlock(&table, 4);
+    ck_assert_int_eq(slot_put_if(&table, &ticket, &huge, &old), 0);
+    slot_ticket_close(&table, &ticket);
+}
+
+START_TEST(a_read_takes_writing_off_and_the_commit_is_stale)
+{
+    assert_stale_after(read_it, SLOT_COMPRESSED);
+}
+END_TEST
+
+START_TEST(any_write_during_writeback_makes_the_commit_stale)
+{
+    assert_stale_after(write_it, SLOT_HUGE);
+    assert_stale_after(write_the_same, SLOT_COMPRESSED);
+    assert_stale_after(trim_it, SLOT_EMPTY);
+    assert_stale_after(write_part_of_it, SLOT_HUGE);
+}
+END_TEST
+
+START_TEST(an_inspection_does_not_make_a_page_warm)
+{
+    struct slot_ticket ticket;
+    struct slot_content old;
+
+    put(4, &compressed);
+    ck_assert_int_eq(begin_writing(4, &ticket), 0);
+    touch(4, SLOT_INSPECT);
+    slot_grow_older(&table, 4, 1);
+    ck_assert_uint_eq(marks(4, NULL), SLOT_WRITING | SLOT_IDLE);
+    ck_assert_int_eq(commit(&ticket, &old), 0);
+}
+END_TEST
+
+START_TEST(abort_takes_the_mark_off_and_leaves_the_page)
+{
+    struct slot_ticket ticket;
+    struct slot_content now;
+
+    put(5, &compressed);
+    ck_assert_int_eq(begin_writing(5, &ticket), 0);
+    slot_abort_writing(&table, &ticket);
+    slot_ticket_close(&table, &ticket);
+    ck_assert_uint_eq(marks(5, &now), 0);
+    ck_assert_int_eq(now.state, SLOT_COMPRESSED);
+    ck_assert_int_eq(begin_writing(5, &ticket), 0);
+    slot_abort_writing(&table, &ticket);
+    slot_ticket_close(&table, &ticket);
+}
+END_TEST
+
+START_TEST(abort_of_a_stale_ticket_leaves_the_new_one_writing)
+{
+    struct slot_ticket stale, ticket;
+    struct slot_content old;
+
+    put(5, &compressed);
+    ck_assert_int_eq(begin_writing(5, &stale), 0);
+    put(5, &huge);
+    ck_assert_int_eq(begin_writing(5, &ticket), 0);
+    slot_abort_writing(&table, &stale);
+    slot_ticket_close(&table, &stale);
+    ck_assert_uint_eq(marks(5, NULL), SLOT_WRITING);
+    ck_assert_int_eq(commit(&ticket, &old), 0);
+}
+END_TEST
+
+START_TEST(a_stale_commit_leaves_the_new_writing_alone)
+{
+    struct slot_ticket stale, ticket;
+    struct slot_content old, now;
+
+    put(5, &compressed);
+    ck_assert_int_eq(begin_writing(5, &stale), 0);
+    put(5, &compressed); /* the same handle: only the version tells */
+    ck_assert_int_eq(begin_writing(5, &ticket), 0);
+    ck_assert_int_eq(slot_commit(&table, &stale, 0xbad, &old), -ESTALE);
+    slot_ticket_close(&table, &stale);
+    ck_assert_int_eq(commit(&ticket, &old), 0);
+    marks(5, &now);
+    ck_assert_uint_eq(now.ref, ADDRESS);
+}
+END_TEST
+
+START_TEST(stored_pages_can_be_written_and_trimmed_and_give_their_address)
+{
+    struct slot_content old;
+
+    store(6, &compressed);
+    old = put(6, &same);
+    ck_assert_int_eq(old.state, SLOT_STORED);
+    ck_assert_uint_eq(old.ref, ADDRESS);
+    store(6, &huge);
+    slot_clear(&table, 6, &old);
+    ck_assert_int_eq(old.state, SLOT_STORED);
+    ck_assert_int_eq(old.length, PAGE);
+    ck_assert_uint_eq(old.ref, ADDRESS);
+}
+END_TEST
+
+START_TEST(a_fetch_that_ends_leaves_the_page_stored)
+{
+    struct slot_ticket ticket;
+    struct slot_content now;
+
+    store(7, &compressed);
+    begin_fetching(7, &ticket);
+    ck_assert_uint_eq(ticket.content.ref, ADDRESS);
+    ck_assert_uint_eq(marks(7, &now), SLOT_FETCHING);
+    ck_assert_int_eq(slot_end_fetching(&table, &ticket), 0);
+    slot_ticket_close(&table, &ticket);
+    ck_assert_uint_eq(marks(7, &now), 0);
+    ck_assert_int_eq(now.state, SLOT_STORED);
+    ck_assert_uint_eq(now.ref, ADDRESS);
+}
+END_TEST
+
+START_TEST(a_promotion_puts_the_object_and_returns_the_address)
+{
+    struct slot_ticket ticket;
+    struct slot_content old, now;
+
+    store(7, &compressed);
+    begin_fetching(7, &ticket);
+    ck_assert_int_eq(slot_put_if(&table, &ticket, &compressed, &old), 0);
+    ck_assert_uint_eq(old.ref, ADDRESS);
+    ck_assert_uint_eq(marks(7, &now), 0);
+    ck_assert_int_eq(now.state, SLOT_COMPRESSED);
+    ck_assert_int_eq(slot_end_fetching(&table, &ticket), -ESTALE);
+    slot_ticket_close(&table, &ticket);
+}
+END_TEST
+
+START_TEST(a_fetch_that_a_write_or_trim_passed_is_stale)
+{
+    struct slot_ticket ticket;
+    struct slot_content old, now;
+
+    store(7, &compressed);
+    begin_fetching(7, &ticket);
+    put(7, &huge);
+    ck_assert_int_eq(slot_end_fetching(&table, &ticket), -ESTALE);
+    ck_assert_int_eq(slot_put_if(&table, &ticket, &compressed, &old), -ESTALE);
+    slot_ticket_close(&table, &ticket);
+    ck_assert_uint_eq(marks(7, &now), 0);
+    ck_assert_int_eq(now.state, SLOT_HUGE);
+
+    store(8, &compressed);
+    begin_fetching(8, &ticket);
+    slot_clear(&table, 8, &old);
+    ck_assert_int_eq(slot_end_fetching(&table, &ticket), -ESTALE);
+    slot_ticket_close(&table, &ticket);
+}
+END_TEST
+
+START_TEST(a_stale_fetch_leaves_the_mark_of_the_next_one)
+{
+    struct slot_ticket stale, ticket;
+
+    store(7, &compressed);
+    begin_fetching(7, &stale);
+    store(7, &compressed); /* written, and written back to the same address */
+    begin_fetching(7, &ticket);
+    ck_assert_int_eq(slot_end_fetching(&table, &stale), -ESTALE);
+    slot_ticket_close(&table, &stale);
+    ck_assert_uint_eq(marks(7, NULL), SLOT_FETCHING);
+    ck_assert_int_eq(slot_end_fetching(&table, &ticket), 0);
+    slot_ticket_close(&table, &ticket);
+}
+END_TEST
+
+START_TEST(a_ticket_keeps_a_stored_page_s_leaf)
+{
+    struct slot_ticket ticket;
+    struct slot_content old;
+
+    store(7, &compressed);
+    begin_fetching(7, &ticket);
+    slot_clear(&table, 7, &old);
+    ck_assert_uint_eq(slot_free_leaves(&table), 0);
+    ck_assert_int_eq(slot_end_fetching(&table, &ticket), -ESTALE);
+    slot_ticket_close(&table, &ticket);
+    ck_assert_uint_eq(slot_free_leaves(&table), 1);
+}
+END_TEST
+
+/* -- Waiting for a fetch. -- */
+
+#define WAITERS 3
+
+static void *wait_for_fetch(void *opaque)
+{
+    struct slot_content content;
+
+    (void)opaque;
+    while (slot_lock(&table, 9, SLOT_ACCESS, &content)) {
+        if (!(slot_marks_locked(&table, 9) & SLOT_FETCHING)) {
+            slot_unlock(&table, 9);
+            break;
+        }
+        slot_wait_locked(&table, 9);
+    }
+    return NULL;
+}
+
+/* Until somebody says in the slot that he waits (bit 1, see slot.c). */
+static void wait_for_waiter(void)
+{
+    _Atomic uint64_t *meta =
+        (_Atomic uint64_t *)(table.leaves.slots.base + 9 * SLOT_BYTES);
+
+    while (!(*meta & 2))
+        sched_yield();
+}
+
+static void end_by_end(struct slot_ticket *ticket)
+{
+    ck_assert_int_eq(slot_end_fetching(&table, ticket), 0);
+}
+
+static void end_by_put(struct slot_ticket *ticket)
+{
+    put(9, &same);
+    ck_assert_int_eq(slot_end_fetching(&table, ticket), -ESTALE);
+}
+
+static void end_by_clear(struct slot_ticket *ticket)
+{
+    struct slot_content old;
+
+    slot_clear(&table, 9, &old);
+    ck_assert_int_eq(slot_end_fetching(&table, ticket), -ESTALE);
+}
+
+static void end_by_promotion(struct slot_ticket *ticket)
+{
+    struct slot_content old;
+
+    ck_assert_int_eq(slot_put_if(&table, ticket, &compressed, &old), 0);
+}
+
+static void end_with_others_looking(struct slot_ticket *ticket)
+{
+    touch(9, SLOT_INSPECT);
+    touch(9, SLOT_ACCESS);
+    slot_grow_older(&table, 9, 1);
+    end_by_end(ticket);
+}
+
+START_TEST(all_who_wait_for_a_fetch_are_woken_however_it_ends)
+{
+    static void (*const ends[])(struct slot_ticket *
+                                ticket) = {end_by_end, end_by_put, end_by_clear,
+                                           end_by_promotion, end_with_others_looking};
+    unsigned long turns = harness_ops(2000);
+
+    for (unsigned long turn = 0; turn < turns; turn++) {
+        pthread_t threads[WAITERS];
+        struct slot_ticket ticket;
+
+        store(9, &compressed);
+        begin_fetching(9, &ticket);
+        for (unsigned i = 0; i < WAITERS; i++)
+            ck_assert_int_eq(pthread_create(&threads[i], NULL, wait_for_fetch, NULL),
+                             0);
+        if (turn % 2) /* else the end may come before the wait */
+            wait_for_waiter();
+        ends[turn % 5](&ticket);
+        for (unsigned i = 0; i < WAITERS; i++)
+            pthread_join(threads[i], NULL);
+        slot_ticket_close(&table, &ticket);
+    }
+}
+END_TEST
+
+/* -- The lock itself. -- */
+
+static uint64_t guarded_by_slot_10;
+
+static void *count_under_lock(void *opaque)
+{
+    unsigned long turns = *(unsigned long *)opaque;
+    struct slot_content content;
+
+    for (unsigned long i = 0; i < turns; i++) {
+        ck_assert(slot_lock(&table, 10, i % 2 ? SLOT_ACCESS : SLOT_INSPECT, &content));
+        guarded_by_slot_10++;
+        slot_unlock(&table, 10);
+        if (i % 16 == 0)
+            slot_grow_older(&table, 10, 3);
+    }
+    return NULL;
+}
+
+START_TEST(one_at_a_time_has_a_slot_s_lock)
+{
+    unsigned long turns = harness_ops(200000);
+    pthread_t threads[4];
+
+    guarded_by_slot_10 = 0;
+    put(10, &same);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, count_under_lock, &turns),
+                         0);
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(guarded_by_slot_10, 4 * turns);
+}
+END_TEST
+
+HARNESS_MAIN_WITH("unit-slot-backing", setup, teardown,
+                  commit_makes_a_resident_page_stored_and_returns_the_object,
+                  only_a_page_in_the_pool_can_be_written_back_and_only_once_at_a_time,
+                  a_read_takes_writing_off_and_the_commit_is_stale,
+                  any_write_during_writeback_makes_the_commit_stale,
+                  an_inspection_does_not_make_a_page_warm,
+                  abort_takes_the_mark_off_and_leaves_the_page,
+                  abort_of_a_stale_ticket_leaves_the_new_one_writing,
+                  a_stale_commit_leaves_the_new_writing_alone,
+                  stored_pages_can_be_written_and_trimmed_and_give_their_address,
+                  a_fetch_that_ends_leaves_the_page_stored,
+                  a_promotion_puts_the_object_and_returns_the_address,
+                  a_fetch_that_a_write_or_trim_passed_is_stale,
+                  a_stale_fetch_leaves_the_mark_of_the_next_one,
+                  a_ticket_keeps_a_stored_page_s_leaf,
+                  all_who_wait_for_a_fetch_are_woken_however_it_ends,
+                  one_at_a_time_has_a_slot_s_lock)
