@@ -22,7 +22,7 @@ static inline void cleanup_unlock(struct lock **lock)
 
 /* Holds the lock that WHICH points to from here to the end of the enclosing scope. */
 #define LOCK_FOR_SCOPE(which)                                                          \
-    __attribute__((cleanup(cleanup_unlock))) struct lock *CLEANUP_NAME(__LINE__) =     \
-        lock_take(which)
+    __attribute__((cleanup(cleanup_unlock), unused)) struct lock *CLEANUP_NAME(        \
+        __LINE__) = lock_take(which)
 
 #endif

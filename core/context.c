@@ -9,7 +9,7 @@
 
 #include "cleanup.h"
 
-#define CONTEXTS_MIN 8
+#define CONTEXTS_MIN 4
 #define CONTEXTS_MAX 256
 
 static size_t aligned(size_t bytes)
@@ -48,8 +48,9 @@ uint64_t context_set_bytes(unsigned count, struct codec_choice choice)
 unsigned context_count_default(void)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    /* Twice as many: a thread may lose its processor while it has a context. */
-    long count = 2 * processors;
+    /* Some to spare: a thread may lose its processor while it has a context.  At 170 KiB
+     * each, more than that would be felt in the density of small volumes. */
+    long count = processors + 2;
 
     if (count < CONTEXTS_MIN)
         return CONTEXTS_MIN;

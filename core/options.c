@@ -109,12 +109,13 @@ static int set_memory_limit(struct options *options, const char *value,
     int r = parse_size(value, &bytes);
 
     if (r < 0)
-        return reason_say(reason, -EINVAL,
-                          "memory-limit=%s: not a size; write for example "
-                          "memory-limit=2G, or leave it out for no limit",
-                          value);
-    /* The least there must be depends on the size and the codec: volume_open()
-     * knows. */
+        return reason_say(
+            reason, -EINVAL,
+            "memory-limit=%s: %s; write for example memory-limit=2G, or leave "
+            "it out for no limit",
+            value, r == -ERANGE ? "not a size that memory can have" : "not a size");
+    /* The least there must be depends on the size and the codec: volume_open() knows. */
+    options->memory_limit_text = value;
     options->memory_limit = bytes;
     return 0;
 }

@@ -29,7 +29,8 @@ enum option {
 struct options {
     uint64_t size; /* bytes */
     struct codec_choice compressor;
-    uint64_t memory_limit; /* bytes; UINT64_MAX: none */
+    uint64_t memory_limit;         /* bytes; UINT64_MAX: none */
+    const char *memory_limit_text; /* as it was typed; borrowed */
     bool memory_lock;
     unsigned seen; /* a bit per option that was given */
 };

@@ -31,8 +31,10 @@ static unsigned handle_index(handle_t handle)
 int pool_open(struct pool *pool, uint64_t pages, struct memory *memory,
               bool lock_in_ram)
 {
-    /* Twice the windows that raw pages would fill, and some for each class. */
-    uint64_t count = 2 * (pages / SPAN_PAGES_MAX + 1) + 4 * SIZE_CLASSES;
+    /* Four times the windows that raw pages would fill, since spans of short objects use
+     * little of theirs and sparse ones stand beside full ones; and some for each class.
+     * It is only address space. */
+    uint64_t count = 4 * (pages / SPAN_PAGES_MAX + 1) + 4 * SIZE_CLASSES;
     if (count >= SPAN_NONE)
         return -ENOMEM;
 
@@ -205,6 +207,15 @@ static uint32_t sparsest_locked(const struct pool_class *class)
     return SPAN_NONE;
 }
 
+/* Free places in all spans of the class but this one. */
+static uint64_t free_elsewhere_locked(const struct pool_class *class,
+                                      const struct span *span)
+{
+    unsigned objects = size_classes[span->class].objects;
+
+    return (uint64_t) class->spans * objects - class->live - (objects - span->live);
+}
+
 bool pool_victim_choose(struct pool *pool, unsigned class_number,
                         struct pool_victim *victim)
 {
@@ -216,37 +227,40 @@ bool pool_victim_choose(struct pool *pool, unsigned class_number,
         return false;
 
     struct span *span = span_at(&pool->table, number);
-    unsigned objects = size_classes[class_number].objects;
-    uint64_t free_elsewhere =
-        (uint64_t) class->spans * objects - class->live - (objects - span->live);
+    uint64_t free_elsewhere = free_elsewhere_locked(class, span);
 
     *victim = (struct pool_victim){.class = class_number, .span = number};
-    if (free_elsewhere >= span->live) {
-        bin_remove_locked(pool, class, span);
-        span->pinned = span->emptying = true;
-        return true;
-    }
-    /* It stays.  Its objects can still move towards its start, to free what is
-     * behind. */
-    if (span_lowest_free(span) > span_highest_used(span))
+    /* It stays when the others have no room for all of its objects.  Some can still
+     * move to the others, and then some towards its start, to free what is behind. */
+    victim->packing = free_elsewhere < span->live;
+    if (free_elsewhere == 0 && span_lowest_free(span) > span_highest_used(span))
         return false;
-    victim->packing = span->pinned = true;
+    span->pinned = true;
+    if (free_elsewhere > 0) {
+        bin_remove_locked(pool, class, span);
+        span->emptying = true;
+    }
     return true;
 }
 
 bool pool_victim_next(struct pool *pool, struct pool_victim *victim, handle_t *handle,
                       uint32_t *owner)
 {
+    struct pool_class *class = &pool->classes[victim->class];
     struct span *span = span_at(&pool->table, victim->span);
-    LOCK_FOR_SCOPE(&pool->classes[victim->class].lock);
+    LOCK_FOR_SCOPE(&class->lock);
     unsigned index;
 
     if (victim->packing) {
-        /* Each step moves one object down, so a span's worth of steps is enough. */
+        /* Each step moves one object away or down: a span's worth of steps is enough. */
         if (span->live == 0 || victim->next++ == SPAN_OBJECTS_MAX)
             return false;
+        if (span->emptying && free_elsewhere_locked(class, span) == 0) {
+            span->emptying = false;
+            bin_place_locked(pool, class, victim->span);
+        }
         index = span_highest_used(span);
-        if (span_lowest_free(span) > index)
+        if (!span->emptying && span_lowest_free(span) > index)
             return false;
     } else {
         index = span_next_used(span, victim->next);

@@ -80,7 +80,7 @@ static inline void *pool_object(const struct pool *pool, handle_t handle,
 struct pool_victim {
     unsigned class;
     uint32_t span;
-    bool packing; /* the last span of its class: its objects move within it */
+    bool packing; /* it stays: its objects move away, then within it */
     unsigned next;
 };
 

@@ -13,14 +13,17 @@
  *   HUGE         an object in the pool, the raw page     handle
  *   STORED       an object on the backing store          address
  *
- *   marks WRITING its object is on its way to the backing store; the pool's is still
- *   the one FETCHING one reader is bringing it from the backing store; other readers
- *   wait IDLE not accessed since it was last aged past the idle age
+ *   marks
+ *   WRITING      its object is on its way to the backing store; the pool's is still
+ *                the one
+ *   FETCHING     one reader is bringing it from the backing store; other readers wait
+ *   IDLE         not accessed since it was last aged past the idle age
  *
- *   any --slot_put()--> SAME COMPRESSED HUGE a write any --slot_clear()--> EMPTY trim,
- *   zero, a write of zeroes STORED --slot_put_if()--> COMPRESSED HUGE promotion
- *   COMPRESSED HUGE --slot_move_locked()--> the same compaction COMPRESSED HUGE
- *   --slot_commit()--> STORED writeback has landed
+ *   any                --slot_put()-->          SAME COMPRESSED HUGE   a write
+ *   any                --slot_clear()-->        EMPTY                  trim, zero
+ *   STORED             --slot_put_if()-->       COMPRESSED HUGE        promotion
+ *   COMPRESSED HUGE    --slot_move_locked()-->  the same               compaction
+ *   COMPRESSED HUGE    --slot_commit()-->       STORED                 writeback
  *
  * slot_begin_writing_locked() and slot_abort_writing(), slot_begin_fetching_locked()
  * and slot_end_fetching() put marks on and take them off; the state stays.
@@ -191,7 +194,9 @@ int slot_begin_writing_locked(struct slot_table *table, slot_t slot,
 int slot_commit(struct slot_table *table, const struct slot_ticket *ticket,
                 uint64_t address, struct slot_content *old);
 
-/* The object has not landed: takes the mark off, if it is still this one's. */
+/* The object has not landed: takes the mark off, unless the slot has moved on.  The mark may
+ * be that of a later writeback of the same content; its slot_commit() then returns -ESTALE,
+ * and the page stays where it is. */
 void slot_abort_writing(struct slot_table *table, const struct slot_ticket *ticket);
 
 /* A locked STORED slot that nobody is FETCHING becomes FETCHING. */

@@ -36,7 +36,7 @@ struct span {
     uint8_t bin;   /* the pool's list it is in */
     bool isolated; /* in no list: full, or being emptied */
     bool pinned;   /* a compaction is at work in it, which alone may drop it */
-    bool emptying; /* it is to be emptied: goes into no list meanwhile */
+    bool emptying; /* its objects are to move elsewhere: goes into no list meanwhile */
 
     /* SIZE_CLASS_RAW: slot numbers; other classes keep them behind each object. */
     _Alignas(64) uint32_t raw_owners[SPAN_PAGES_MAX];

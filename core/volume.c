@@ -37,10 +37,10 @@ static int check_limit(const struct options *options, uint64_t least,
         return 0;
     return reason_say(
         reason, -EINVAL,
-        "memory-limit=%" PRIu64 ": tables and codecs for this size and "
-        "compressor take %" PRIu64 " bytes, and pages need some more; write at "
-        "least memory-limit=%" PRIu64 "k",
-        options->memory_limit, least - ROOM_BYTES_MIN, (least + 1023) / 1024);
+        "memory-limit=%s: tables and codecs for this size and compressor "
+        "take %" PRIu64 " bytes, and pages need some more; write at least "
+        "memory-limit=%" PRIu64 "k",
+        options->memory_limit_text, least - ROOM_BYTES_MIN, (least + 1023) / 1024);
 }
 
 /* With a bound on locked memory writes would begin to fail one day: it counts granules

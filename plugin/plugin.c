@@ -27,8 +27,9 @@
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
-/* -D zslot.stats=1 prints statistics at exit. */
+/* -D zslot.stats=1 prints statistics at exit, -D zslot.check=1 what volume_check() says. */
 NBDKIT_DLL_PUBLIC int zslot_debug_stats = 0;
+NBDKIT_DLL_PUBLIC int zslot_debug_check = 0;
 
 static struct options options;
 static struct volume *volume;
@@ -110,10 +111,20 @@ static void print_stats(void)
                 stats.values[i]);
 }
 
+static void print_check(void)
+{
+    struct reason reason;
+
+    fprintf(stderr, "zslot: check: %s\n",
+            volume_check(volume, &reason) < 0 ? reason.text : "ok");
+}
+
 static void zslot_cleanup(void)
 {
     if (zslot_debug_stats && volume)
         print_stats();
+    if (zslot_debug_check && volume)
+        print_check();
 }
 
 static void zslot_unload(void)
@@ -167,15 +178,29 @@ static int zslot_block_size(void *handle, uint32_t *minimum, uint32_t *preferred
 
 /* -- Requests. -- */
 
+/* At the memory limit every write may be refused, thousands a second: of these the first is
+ * logged, the second, the fourth, and so on. */
+static bool is_worth_logging(int err)
+{
+    static _Atomic uint64_t refused;
+
+    if (err != -ENOSPC)
+        return true;
+    uint64_t n = ++refused;
+    return (n & (n - 1)) == 0;
+}
+
 /* Tells nbdkit, and by it the client, what went wrong; returns what a callback
  * returns. */
 static int answer(int r, const char *operation, uint32_t count, uint64_t offset)
 {
     if (r == 0)
         return 0;
-    nbdkit_error("zslot: %s of %" PRIu32 " bytes at %" PRIu64 " (slot %" PRIu64 "): %s",
-                 operation, count, offset, offset / VOLUME_PAGE_BYTES,
-                 r == -ENOSPC ? "no room left within memory-limit" : strerror(-r));
+    if (is_worth_logging(r))
+        nbdkit_error("zslot: %s of %" PRIu32 " bytes at %" PRIu64 " (slot %" PRIu64
+                     "): %s",
+                     operation, count, offset, offset / VOLUME_PAGE_BYTES,
+                     r == -ENOSPC ? "no room left within memory-limit" : strerror(-r));
     nbdkit_set_error(-r);
     return -1;
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +42,18 @@ int harness_main(const char *name, harness_fixture *setup, harness_fixture *tear
 bool harness_is_slow(void)
 {
     return getenv("ZSLOT_TEST_SLOW") != NULL;
+}
+
+bool harness_has_addresses(void)
+{
+    const size_t bytes = (size_t)48 << 40;
+    void *base = mmap(NULL, bytes, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (base == MAP_FAILED)
+        return false;
+    munmap(base, bytes);
+    return true;
 }
 
 unsigned long harness_ops(unsigned long usual)

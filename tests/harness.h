@@ -42,13 +42,6 @@
 #endif
 #endif
 
-/* The thread sanitizer leaves a program too few addresses for a volume of 16T. */
-#ifdef HARNESS_TSAN
-#define HARNESS_HAS_ADDRESSES false
-#else
-#define HARNESS_HAS_ADDRESSES true
-#endif
-
 #define PAGE VOLUME_PAGE_BYTES
 #define MIB (UINT64_C(1) << 20)
 
@@ -74,6 +67,10 @@ int harness_main(const char *name, harness_fixture *setup, harness_fixture *tear
 unsigned long harness_ops(unsigned long usual);
 
 bool harness_is_slow(void);
+
+/* Whether there is address space for a volume of 16T: the thread sanitizer and valgrind leave a
+ * program less. */
+bool harness_has_addresses(void);
 
 /* The next of a sequence of random numbers; *STATE is the seed. */
 uint64_t harness_random(uint64_t *state);

@@ -239,7 +239,7 @@ static void run(unsigned long ops)
             check_labelled(page, data);
         } else
             model_compare(&model, volume, page * PAGE, PAGE);
-    if (limited && ops_per_thread > 20000)
+    if (limited && ops_per_thread > 50000)
         ck_assert_uint_gt(refused, 0);
     ck_assert_uint_eq(harness_stat(volume, STAT_failed_reads), 0);
 
@@ -253,7 +253,7 @@ START_TEST(threads_and_compaction_agree_with_the_array)
 {
     limited = false;
     volume = harness_open("size", "16M", "compressor", "lz4", NULL);
-    run(1200000);
+    run(700000);
 }
 END_TEST
 
@@ -261,7 +261,7 @@ START_TEST(threads_and_compaction_at_the_limit_agree_with_the_array)
 {
     limited = true;
     volume = harness_open_limited("16M", "lz4", 2 * MIB);
-    run(600000);
+    run(300000);
 }
 END_TEST
 
@@ -269,7 +269,7 @@ START_TEST(threads_and_compaction_with_zstd_agree_with_the_array)
 {
     limited = false;
     volume = harness_open("size", "16M", "compressor", "zstd", NULL);
-    run(200000);
+    run(100000);
 }
 END_TEST
 

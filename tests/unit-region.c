@@ -125,7 +125,7 @@ START_TEST(a_region_for_16_tib_costs_nothing)
 {
     uint64_t before = harness_status_bytes("VmRSS");
 
-    if (!HARNESS_HAS_ADDRESSES)
+    if (!harness_has_addresses())
         return;
     open_region(REGION_SHARED, UINT64_C(32) << 40, false);
     ck_assert_int_eq(region_commit(&region, (UINT64_C(32) << 40) - PAGE, PAGE), 0);
