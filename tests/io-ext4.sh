@@ -9,6 +9,7 @@ need nbdcopy mke2fs e2fsck debugfs zstd
 mkdir -p files/deep/er/and/deeper out
 zstd -qdc "$sample" >files/pages
 cp -r "$srcdir/core" "$srcdir/tests" files/deep/er/
+chmod -R u+w files # what distcheck unpacks is read-only
 for i in $(seq 200); do
     echo "file $i" >"files/deep/er/and/deeper/$i"
 done
