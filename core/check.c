@@ -6,8 +6,13 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "segment-format.h"
+#include "space.h"
+#include "writeback.h"
+
 struct tally {
     uint64_t pages, same, huge, objects, object_bytes, leaves;
+    uint64_t stored, stored_bytes; /* bytes as they are in segments */
 };
 
 static int check_slot(struct parts *parts, slot_t slot, struct tally *tally,
@@ -24,10 +29,14 @@ static int check_slot(struct parts *parts, slot_t slot, struct tally *tally,
     tally->pages += content.state != SLOT_EMPTY;
     tally->same += content.state == SLOT_SAME;
     tally->huge += content.state == SLOT_HUGE;
-    tally->object_bytes += content.length;
+    if (content.state == SLOT_STORED) {
+        tally->stored++;
+        tally->stored_bytes += segment_object_bytes(content.length);
+    }
     if (!slot_content_is_resident(&content))
         return 0;
     tally->objects++;
+    tally->object_bytes += content.length;
     /* Owners are unique per place: two slots with one handle cannot both pass. */
     if (!pool_is_object(&parts->pool, (handle_t){content.ref}, content.length,
                         (uint32_t)slot))
@@ -53,6 +62,9 @@ static uint64_t charged_bytes(struct parts *parts, const struct tally *tally)
     uint64_t bytes = parts->contexts.region.bytes +
                      parts->slots.leaves.directory.bytes + tally->leaves * PAGE_BYTES;
     struct span_table *spans = &parts->pool.table;
+
+    if (parts->writeback)
+        bytes += writeback_fixed_bytes(parts->writeback);
     uint64_t per_page = PAGE_BYTES / sizeof(struct span);
 
     bytes += (spans->high + per_page - 1) / per_page * PAGE_BYTES;
@@ -81,6 +93,9 @@ int check_parts(struct parts *parts, struct reason *reason)
             return r;
     }
 
+    uint64_t live_bytes = 0;
+    if (parts->writeback)
+        live_bytes = writeback_space(parts->writeback)->live_bytes;
     const struct {
         const char *what;
         uint64_t is, should;
@@ -96,6 +111,9 @@ int check_parts(struct parts *parts, struct reason *reason)
          tally.same},
         {"huge_pages", (uint64_t)context_set_sum(&parts->contexts, STAT_huge_pages),
          tally.huge},
+        {"bd_count", (uint64_t)context_set_sum(&parts->contexts, STAT_bd_count),
+         tally.stored},
+        {"live bytes on the backing store", live_bytes, tally.stored_bytes},
         {"mem_used_total", memory_used_bytes(&parts->memory),
          charged_bytes(parts, &tally)},
     };

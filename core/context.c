@@ -185,3 +185,13 @@ int64_t context_set_sum(const struct context_set *set, enum stat_id stat)
                                     memory_order_relaxed);
     return sum;
 }
+
+uint64_t context_set_wanted(const struct context_set *set, unsigned units)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        sum +=
+            atomic_load_explicit(&set->contexts[i].wanted[units], memory_order_relaxed);
+    return sum;
+}

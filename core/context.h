@@ -26,6 +26,9 @@
 #include "region.h"
 #include "stats.h"
 
+/* As many as a slot's age has units of time. */
+#define CONTEXT_UNITS 32
+
 struct context {
     _Atomic uint32_t taken;
     void *compressor, *decompressor; /* of the set's codec, and only of that one */
@@ -33,6 +36,9 @@ struct context {
     unsigned char *object;           /* PAGE_BYTES: an object being built or read */
     /* Written by who has taken the context, read by anybody. */
     _Atomic int64_t counters[STAT_COUNT];
+    /* Accesses to pages that were so many units of time old (idle.h); young ones are
+     * not counted. */
+    _Atomic uint64_t wanted[CONTEXT_UNITS];
 } __attribute__((aligned(128)));
 
 struct context_set {
@@ -72,6 +78,18 @@ static inline void context_count(struct context *context, enum stat_id stat, int
                           atomic_load_explicit(counter, memory_order_relaxed) + n,
                           memory_order_relaxed);
 }
+
+/* An access to a page UNITS old. */
+static inline void context_count_wanted(struct context *context, unsigned units)
+{
+    if (units > 0)
+        atomic_store_explicit(
+            &context->wanted[units],
+            atomic_load_explicit(&context->wanted[units], memory_order_relaxed) + 1,
+            memory_order_relaxed);
+}
+
+uint64_t context_set_wanted(const struct context_set *set, unsigned units);
 
 /* The sum over all contexts. */
 int64_t context_set_sum(const struct context_set *set, enum stat_id stat);

@@ -3,21 +3,24 @@
 
 #include "gate.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #ifdef ZSLOT_GATES
-static gate_hook_fn *gate_hook;
-static void *gate_opaque;
+static gate_hook_fn *_Atomic gate_hook;
+static void *_Atomic gate_opaque;
 
 void gate_set_hook(gate_hook_fn *hook, void *opaque)
 {
-    gate_hook = hook;
     gate_opaque = opaque;
+    gate_hook = hook;
 }
 
 int gate(enum gate point, uint64_t slot)
 {
-    return gate_hook ? gate_hook(point, slot, gate_opaque) : 0;
+    gate_hook_fn *hook = gate_hook;
+
+    return hook ? hook(point, slot, gate_opaque) : 0;
 }
 #else
 typedef int gate_is_empty_without_gates;

@@ -15,20 +15,26 @@
 
 #include <stdint.h>
 
-#define GATES(G)                                                                       \
-    /* may fail: */                                                                    \
-    G(MEMORY_CHARGE) /* before RAM is charged to the volume */                         \
-    G(POOL_ALLOC)    /* before an object is allocated */                               \
-    G(LEAF_MAKE)     /* before a part of the slot table gets its RAM */                \
-    /* may only block: */                                                              \
-    G(WRITE_BUILT)    /* the new object is there, the slot is not switched */          \
-    G(WRITE_SWITCHED) /* the slot is switched, the old object is not freed */          \
-    G(WRITE_MERGED)   /* a partial write has its merged copy, under a ticket */        \
-    G(READ_COPIED)    /* a read has the object's bytes, and no lock */                 \
-    G(COMPACT_PICKED) /* the new place is there, the slot is not locked */             \
-    G(COMPACT_MOVED)  /* the slot refers to the new place, the old is not freed */     \
-    G(EDGE_DONE)      /* a slot is switched and unlocked, its leaf is still pinned */  \
-    G(LEAF_FREE)      /* a leaf without pages is about to give its RAM back */
+#define GATES(G)                                                                          \
+    /* may fail: */                                                                       \
+    G(MEMORY_CHARGE) /* before RAM is charged to the volume */                            \
+    G(POOL_ALLOC)    /* before an object is allocated */                                  \
+    G(LEAF_MAKE)     /* before a part of the slot table gets its RAM */                   \
+    /* may only block: */                                                                 \
+    G(WRITE_BUILT)    /* the new object is there, the slot is not switched */             \
+    G(WRITE_SWITCHED) /* the slot is switched, the old object is not freed */             \
+    G(WRITE_MERGED)   /* a partial write has its merged copy, under a ticket */           \
+    G(READ_COPIED)    /* a read has the object's bytes, and no lock */                    \
+    G(COMPACT_PICKED) /* the new place is there, the slot is not locked */                \
+    G(COMPACT_MOVED)  /* the slot refers to the new place, the old is not freed */        \
+    G(EDGE_DONE)      /* a slot is switched and unlocked, its leaf is still pinned */     \
+    G(LEAF_FREE)      /* a leaf without pages is about to give its RAM back */            \
+    G(SEGMENT_COPIED) /* objects are in a segment, which is not submitted */              \
+    G(SEGMENT_LANDED) /* a segment has landed, no slot is switched */                     \
+    G(SEGMENT_SWITCHED) /* a slot refers to the backing store, its object is not freed */ \
+    G(PROMOTE_BUILT) /* a promoted page's object is there, the slot is not switched */    \
+    G(FETCH_JOINED)  /* a reader is about to wait for a fetch, its own or another's */    \
+    G(FETCH_READ)    /* a fetch has its bytes, its slot is not looked at again */
 
 enum gate {
 #define G(name) GATE_##name,
@@ -39,7 +45,8 @@ enum gate {
 #ifdef ZSLOT_GATES
 typedef int gate_hook_fn(enum gate point, uint64_t slot, void *opaque);
 
-/* Sets the hook, or none for NULL.  No other thread may be at work in the volume. */
+/* Sets the hook, or none for NULL.  Threads at work may still be in the former one, and
+ * get the new OPAQUE there. */
 void gate_set_hook(gate_hook_fn *hook, void *opaque);
 
 /* Runs the hook.  Returns 0, or the negative errno that the hook wants the point to

@@ -21,10 +21,14 @@
 
 enum lock_rank {
     LOCK_RANK_COMPACT, /* one compaction at a time; slots are locked under it */
+    LOCK_RANK_FETCH,   /* fetches under way; a slot may be locked under it too */
     LOCK_RANK_CLASS,   /* the spans of one size class */
     LOCK_RANK_SPAN,    /* which spans are free */
     LOCK_RANK_REGION,  /* which parts of a mapping are locked in RAM */
     LOCK_RANK_CONTEXT, /* waiting for a context */
+    LOCK_RANK_ROOM,    /* writers waiting for room */
+    LOCK_RANK_SPACE,   /* which segments are free */
+    LOCK_RANK_BACKING, /* submitting to the backing store */
     LOCK_RANK_SLOT,    /* a slot's bit; nothing is taken or waited for under it */
 };
 
@@ -40,7 +44,8 @@ extern __thread unsigned lock_held;
 static inline void lock_note_taken(enum lock_rank rank)
 {
     assert(lock_held < 1u << rank);
-    assert(rank != LOCK_RANK_SLOT || !(lock_held & ~(1u << LOCK_RANK_COMPACT)));
+    assert(rank != LOCK_RANK_SLOT ||
+           !(lock_held & ~(1u << LOCK_RANK_COMPACT | 1u << LOCK_RANK_FETCH)));
     lock_held |= 1u << rank;
 }
 

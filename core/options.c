@@ -10,6 +10,11 @@
 #include "parse.h"
 #include "slot.h"
 
+#define IDLE_SECONDS_MAX (30 * 24 * 60 * 60)
+
+/* Less would not let a segment through at a time (budget.h). */
+#define WRITEBACK_LIMIT_MIN (16u << 20)
+
 const char options_help[] =
 #define OPTION(name, key, value, fallback, help)                                       \
     key "=" value "  (default: " fallback ")\n    " help "\n"
@@ -28,6 +33,7 @@ void options_init(struct options *options)
     *options = (struct options){
         .compressor = {.id = CODEC_ZSTD, .level = codec_zstd.level_default},
         .memory_limit = UINT64_MAX,
+        .writeback_limit = UINT64_MAX,
     };
 }
 
@@ -132,6 +138,82 @@ static int set_memory_lock(struct options *options, const char *value,
     return 0;
 }
 
+static int set_backing(struct options *options, const char *value,
+                       struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(
+            reason, -EINVAL,
+            "backing=: no path; write for example backing=/var/lib/zslot.img, "
+            "or leave it out for none");
+    options->backing = value;
+    return 0;
+}
+
+static int set_backing_size(struct options *options, const char *value,
+                            struct reason *reason)
+{
+    if (parse_size(value, &options->backing_size) < 0 || options->backing_size == 0)
+        return reason_say(
+            reason, -EINVAL,
+            "backing-size=%s: not a size; write for example backing-size=16G", value);
+    return 0;
+}
+
+static int set_backing_overwrite(struct options *options, const char *value,
+                                 struct reason *reason)
+{
+    if (parse_bool(value, &options->backing_overwrite) < 0)
+        return reason_say(reason, -EINVAL,
+                          "backing-overwrite=%s: neither yes nor no; write "
+                          "backing-overwrite=true or backing-overwrite=false",
+                          value);
+    return 0;
+}
+
+static int set_idle_age(struct options *options, const char *value,
+                        struct reason *reason)
+{
+    int seconds;
+
+    if (strcmp(value, "auto") == 0) {
+        options->idle_age = OPTIONS_IDLE_AUTO;
+        return 0;
+    }
+    if (parse_int(value, &seconds) < 0 || seconds < 1 || seconds > IDLE_SECONDS_MAX)
+        return reason_say(
+            reason, -EINVAL,
+            "idle-age=%s: neither seconds from 1 to %d nor auto; write for "
+            "example idle-age=600",
+            value, IDLE_SECONDS_MAX);
+    options->idle_age = (uint32_t)seconds;
+    return 0;
+}
+
+static int set_writeback_limit(struct options *options, const char *value,
+                               struct reason *reason)
+{
+    const char *slash = strchr(value, '/');
+    char size[32];
+    uint64_t bytes;
+
+    if (!slash || strcmp(slash, "/day") != 0 || (size_t)(slash - value) >= sizeof size)
+        goto refuse;
+    memcpy(size, value, (size_t)(slash - value));
+    size[slash - value] = '\0';
+    if (parse_size(size, &bytes) < 0 || bytes < WRITEBACK_LIMIT_MIN)
+        goto refuse;
+    options->writeback_limit = bytes;
+    return 0;
+
+refuse:
+    return reason_say(
+        reason, -EINVAL,
+        "writeback-limit=%s: not SIZE/day with a size of at least %uM; write "
+        "for example writeback-limit=20G/day",
+        value, WRITEBACK_LIMIT_MIN >> 20);
+}
+
 int options_set(struct options *options, const char *key, const char *value,
                 struct reason *reason)
 {
@@ -173,5 +255,21 @@ int options_complete(const struct options *options, struct reason *reason)
             return reason_say(reason, -EINVAL,
                               "%s=%s is missing; write for example size=8G",
                               table[i].key, table[i].value);
+
+    const unsigned needs_backing = 1u << OPTION_backing_size |
+                                   1u << OPTION_backing_overwrite |
+                                   1u << OPTION_idle_age | 1u << OPTION_writeback_limit;
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        if (!options->backing && options->seen & needs_backing & 1u << i)
+            return reason_say(reason, -EINVAL,
+                              "%s is about a backing store, and there is none; write "
+                              "backing=PATH too, or leave it out",
+                              table[i].key);
+    if (options->backing && options->memory_limit == UINT64_MAX && !options->idle_age)
+        return reason_say(
+            reason, -EINVAL,
+            "backing=%s: nothing says when pages go there; write for example "
+            "memory-limit=1G or idle-age=600 too",
+            options->backing);
     return 0;
 }

@@ -26,13 +26,20 @@ enum option {
     OPTION_COUNT
 };
 
+#define OPTIONS_IDLE_AUTO UINT32_MAX
+
 struct options {
     uint64_t size; /* bytes */
     struct codec_choice compressor;
     uint64_t memory_limit;         /* bytes; UINT64_MAX: none */
     const char *memory_limit_text; /* as it was typed; borrowed */
     bool memory_lock;
-    unsigned seen; /* a bit per option that was given */
+    const char *backing;   /* borrowed from who called options_set(); NULL: none */
+    uint64_t backing_size; /* bytes; 0: not given */
+    bool backing_overwrite;
+    uint32_t idle_age;        /* seconds; 0: none; OPTIONS_IDLE_AUTO */
+    uint64_t writeback_limit; /* bytes a day; UINT64_MAX: none */
+    unsigned seen;            /* a bit per option that was given */
 };
 
 void options_init(struct options *options);

@@ -16,11 +16,15 @@
 #include "pool.h"
 #include "slot.h"
 
+struct writeback;
+
 struct parts {
     struct memory memory;
     struct slot_table slots;
     struct pool pool;
     struct context_set contexts;
+
+    struct writeback *writeback; /* NULL without a backing store */
 
     struct lock compact_lock;
     unsigned

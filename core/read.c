@@ -7,8 +7,12 @@
 #include <string.h>
 
 #include "compact.h"
+#include "content.h"
+#include "fetch.h"
 #include "gate.h"
 #include "page.h"
+#include "room.h"
+#include "writeback.h"
 
 /* Copies a locked slot's object to context->object.  All that a lock is held for: what
  * the copy costs, the next reader, writer or compaction of the page does not wait for
@@ -53,17 +57,20 @@ static int expand(struct parts *parts, struct context *context,
             memcpy(out, context->page + offset, bytes);
         return 0;
     }
-    case SLOT_STORED: /* there is no backing store in this build to fetch from */
+    case SLOT_STORED:
+        return -EAGAIN;
     case SLOT_STATE_COUNT:
         break;
     }
     return -EIO;
 }
 
-int read_page(struct parts *parts, struct context *context, slot_t slot,
-              uint32_t offset, uint32_t bytes, void *out)
+/* -EAGAIN: the page is stored. */
+static int read_resident(struct parts *parts, slot_t slot, uint32_t offset,
+                         uint32_t bytes, void *out)
 {
     struct slot_content content;
+    struct context *context = context_take(&parts->contexts);
 
     if (slot_lock(&parts->slots, slot, SLOT_ACCESS, &content)) {
         copy_out(parts, context, &content);
@@ -72,7 +79,82 @@ int read_page(struct parts *parts, struct context *context, slot_t slot,
     (void)gate(GATE_READ_COPIED, slot);
 
     int r = expand(parts, context, &content, offset, bytes, out);
+    context_count_wanted(context, content.units);
+    if (r != -EAGAIN)
+        context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
+    context_give(&parts->contexts, context);
+    return r;
+}
+
+int read_fetched(struct parts *parts, struct context *context,
+                 const struct fetch *fetch, uint32_t offset, uint32_t bytes, void *out)
+{
+    struct slot_content content = fetch->ticket.content;
+
+    content.state = content.codec == CODEC_NONE ? SLOT_HUGE : SLOT_COMPRESSED;
+    memcpy(context->object, fetch->object, content.length);
+    return expand(parts, context, &content, offset, bytes, out);
+}
+
+/* The page has been wanted twice within a short time: it goes back to RAM, as the
+ * compressed bytes that it is.  Only if there is room: it is on the backing store all
+ * the same. */
+static void promote(struct parts *parts, struct context *context,
+                    const struct fetch *fetch)
+{
+    const struct slot_ticket *ticket = &fetch->ticket;
+    struct slot_content new = ticket->content, old;
+    handle_t handle;
+
+    if (pool_alloc(&parts->pool, new.length, (uint32_t)ticket->slot, &handle) < 0)
+        return;
+    memcpy(pool_object(&parts->pool, handle, new.length), fetch->object, new.length);
+    new.state = new.codec == CODEC_NONE ? SLOT_HUGE : SLOT_COMPRESSED;
+    new.ref = handle.value;
+    (void)gate(GATE_PROMOTE_BUILT, ticket->slot);
+    if (slot_put_if(&parts->slots, ticket, &new, &old) < 0)
+        pool_free(&parts->pool, handle);
+    else {
+        content_release(parts, &old);
+        content_count(context, &old, &new);
+        context_count(context, STAT_promotions, 1);
+    }
+    room_poke(parts->writeback);
+}
+
+/* -ESTALE: the page is not stored any more. */
+static int read_stored(struct parts *parts, slot_t slot, uint32_t offset,
+                       uint32_t bytes, void *out)
+{
+    struct fetch *fetch;
+    bool warm;
+    int r = fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    if (r == -ESTALE)
+        return r;
+
+    struct context *context = context_take(&parts->contexts);
+    if (r == 0) {
+        r = read_fetched(parts, context, fetch, offset, bytes, out);
+        if (r == 0 && warm)
+            promote(parts, context, fetch);
+        fetch_release(fetch);
+    }
     context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
+    context_count(context, STAT_bd_reads, r == 0);
+    context_give(&parts->contexts, context);
+    return r;
+}
+
+int read_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
+              void *out)
+{
+    int r;
+
+    /* Between the look and the fetch the page may have been written, trimmed or
+     * promoted. */
+    while ((r = read_resident(parts, slot, offset, bytes, out)) == -EAGAIN)
+        if ((r = read_stored(parts, slot, offset, bytes, out)) != -ESTALE)
+            break;
     return r;
 }
 

@@ -14,15 +14,24 @@
 
 #include "parts.h"
 
-/* Copies BYTES at OFFSET within the page to OUT.  -EIO: the object is not what was put
- * there. */
-int read_page(struct parts *parts, struct context *context, slot_t slot,
-              uint32_t offset, uint32_t bytes, void *out);
+/* Copies BYTES at OFFSET within the page to OUT, from wherever it is.  -EIO: the object
+ * cannot be fetched, or is not what was put there; the page stays as it is. */
+int read_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
+              void *out);
+
+/* -- For partial writes. -- */
 
 /* Copies the whole page to OUT, which is not context->object, and takes a ticket for
- * what was copied; the caller closes it.  -EIO; -ENOSPC, -ENOMEM: no RAM for the slot's
- * leaf. */
+ * what was copied; the caller closes it.  -EAGAIN: the page is stored and must be
+ * fetched; -EIO; -ENOSPC, -ENOMEM: no RAM for the slot's leaf. */
 int read_under_ticket(struct parts *parts, struct context *context, slot_t slot,
                       void *out, struct slot_ticket *ticket);
+
+struct fetch;
+
+/* Copies the whole page that FETCH has brought to OUT, which is not context->object.
+ * -EIO. */
+int read_fetched(struct parts *parts, struct context *context,
+                 const struct fetch *fetch, uint32_t offset, uint32_t bytes, void *out);
 
 #endif

@@ -29,7 +29,7 @@
 
 enum region_kind {
     REGION_SHARED, /* content: a memfd, whose unused parts go back by hole punching */
-    REGION_PRIVATE, /* an index, rebuilt at start; reading what is untouched costs none */
+    REGION_PRIVATE, /* an index, rebuilt at start; reading an untouched part costs no RAM */
 };
 
 struct region {

@@ -14,8 +14,8 @@
 #include "gate.h"
 #include "lock.h"
 
-/* The entry.  meta, from bit 0:
- *   lock 1, waiters 1, state 3, marks 3, codec 4, length 13, age 7, version 32. */
+/* The entry.  meta, from bit 0: lock 1, waiters 1, state 3, marks 3, codec 4, length
+ *   13, visits 2, units 5, version 32. */
 struct entry {
     _Atomic uint64_t meta;
     uint64_t ref;
@@ -28,17 +28,24 @@ _Static_assert(sizeof(struct entry) == SLOT_BYTES, "a slot is 16 bytes");
 #define MARKS_SHIFT 5
 #define CODEC_SHIFT 8
 #define LENGTH_SHIFT 12
-#define AGE_SHIFT 25
+#define VISITS_SHIFT 25
+#define UNITS_SHIFT 27
 #define VERSION_SHIFT 32
 #define FIELD(meta, shift, bits) ((meta) >> (shift)&UINT64_C(0x##bits))
 #define STATE_OF(meta) FIELD(meta, STATE_SHIFT, 7)
 #define MARKS_OF(meta) FIELD(meta, MARKS_SHIFT, 7)
 #define CODEC_OF(meta) FIELD(meta, CODEC_SHIFT, f)
 #define LENGTH_OF(meta) FIELD(meta, LENGTH_SHIFT, 1fff)
-#define AGE_OF(meta) FIELD(meta, AGE_SHIFT, 7f)
+#define VISITS_OF(meta) FIELD(meta, VISITS_SHIFT, 3)
+#define UNITS_OF(meta) FIELD(meta, UNITS_SHIFT, 1f)
 #define VERSION_OF(meta) ((uint32_t)((meta) >> VERSION_SHIFT))
 #define MARK_BITS(marks) ((uint64_t)(marks) << MARKS_SHIFT)
-#define AGE_BITS ((uint64_t)SLOT_AGE_MAX << AGE_SHIFT)
+#define AGE_BITS                                                                       \
+    ((uint64_t)SLOT_VISITS_MAX << VISITS_SHIFT | (uint64_t)SLOT_UNITS_MAX              \
+                                                     << UNITS_SHIFT)
+
+/* What an access takes off. */
+#define COLD_BITS (AGE_BITS | MARK_BITS(SLOT_WRITING) | MARK_BITS(SLOT_IDLE))
 
 /* Before a thread sleeps for a lock: longer than a copy of an object takes. */
 #define SPINS_MAX 200
@@ -179,6 +186,7 @@ static struct slot_content content_of(const struct entry *entry, uint64_t meta)
         .state = (uint8_t)STATE_OF(meta),
         .codec = (uint8_t)CODEC_OF(meta),
         .length = (uint16_t)LENGTH_OF(meta),
+        .units = (uint8_t)UNITS_OF(meta),
         .ref = entry->ref,
     };
 }
@@ -245,10 +253,8 @@ static void lock_pinned(struct slot_table *table, slot_t slot,
 
     /* A store only when there is something to change: most accesses find a warm
      * slot. */
-    if (purpose == SLOT_ACCESS &&
-        meta & (AGE_BITS | MARK_BITS(SLOT_WRITING) | MARK_BITS(SLOT_IDLE)))
-        entry_store_locked(
-            entry, meta & ~(AGE_BITS | MARK_BITS(SLOT_WRITING) | MARK_BITS(SLOT_IDLE)));
+    if (purpose == SLOT_ACCESS && meta & COLD_BITS && STATE_OF(meta) != SLOT_STORED)
+        entry_store_locked(entry, meta & ~COLD_BITS);
     *content = content_of(entry, meta);
 }
 
@@ -326,6 +332,13 @@ unsigned slot_marks_locked(struct slot_table *table, slot_t slot)
     return (unsigned)MARKS_OF(entry_meta_locked(entry_of(table, slot)));
 }
 
+void slot_touch_locked(struct slot_table *table, slot_t slot)
+{
+    struct entry *entry = entry_of(table, slot);
+
+    entry_store_locked(entry, entry_meta_locked(entry) & ~COLD_BITS);
+}
+
 /* -- Tickets. -- */
 
 void slot_ticket_take_locked(struct slot_table *table, slot_t slot,
@@ -382,9 +395,11 @@ void slot_clear(struct slot_table *table, slot_t slot, struct slot_content *old)
     leaf_unpin(&table->leaves, leaf_of(slot));
 }
 
+/* The edge of a ticket, for slots that have all of MARKS; the bits of meta in KEEP
+ * stay, those in SET are set. */
 static int switch_if(struct slot_table *table, const struct slot_ticket *ticket,
-                     unsigned marks, const struct slot_content *new,
-                     struct slot_content *old)
+                     unsigned marks, uint64_t keep, uint64_t set,
+                     const struct slot_content *new, struct slot_content *old)
 {
     uint64_t leaf = leaf_of(ticket->slot);
     leaf_pin_again(&table->leaves, leaf);
@@ -396,7 +411,8 @@ static int switch_if(struct slot_table *table, const struct slot_ticket *ticket,
         leaf_unpin(&table->leaves, leaf);
         return -ESTALE;
     }
-    meta = switch_locked(table, ticket->slot, meta, new, old);
+    meta = switch_locked(table, ticket->slot, meta, new, old) | (meta & keep) | set;
+    assert(is_legal(meta, entry->ref));
     entry_unlock(entry, meta);
     (void)gate(GATE_EDGE_DONE, ticket->slot);
     leaf_unpin(&table->leaves, leaf);
@@ -407,7 +423,7 @@ int slot_put_if(struct slot_table *table, const struct slot_ticket *ticket,
                 const struct slot_content *new, struct slot_content *old)
 {
     assert(new->state != SLOT_EMPTY &&new->state != SLOT_STORED);
-    return switch_if(table, ticket, 0, new, old);
+    return switch_if(table, ticket, 0, 0, 0, new, old);
 }
 
 int slot_clear_if(struct slot_table *table, const struct slot_ticket *ticket,
@@ -415,7 +431,7 @@ int slot_clear_if(struct slot_table *table, const struct slot_ticket *ticket,
 {
     static const struct slot_content empty = {.state = SLOT_EMPTY};
 
-    return switch_if(table, ticket, 0, &empty, old);
+    return switch_if(table, ticket, 0, 0, 0, &empty, old);
 }
 
 void slot_free_leaf(struct slot_table *table, slot_t slot)
@@ -471,7 +487,18 @@ int slot_commit(struct slot_table *table, const struct slot_ticket *ticket,
         .ref = address,
     };
 
-    return switch_if(table, ticket, SLOT_WRITING, &stored, old);
+    /* Idle until it is wanted again: by that a second fetch is told from the first. */
+    return switch_if(table, ticket, SLOT_WRITING, AGE_BITS, MARK_BITS(SLOT_IDLE),
+                     &stored, old);
+}
+
+int slot_relocate(struct slot_table *table, const struct slot_ticket *ticket,
+                  uint64_t address, struct slot_content *old)
+{
+    struct slot_content moved = ticket->content;
+
+    moved.ref = address;
+    return switch_if(table, ticket, 0, AGE_BITS | MARK_BITS(SLOT_IDLE), 0, &moved, old);
 }
 
 void slot_abort_writing(struct slot_table *table, const struct slot_ticket *ticket)
@@ -533,27 +560,59 @@ void slot_wait_locked(struct slot_table *table, slot_t slot)
 
 /* -- Ages. -- */
 
-unsigned slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_age)
+static struct slot_age age_of(uint64_t meta)
+{
+    if (STATE_OF(meta) == SLOT_EMPTY)
+        return (struct slot_age){.state = SLOT_EMPTY};
+    return (struct slot_age){.state = (uint8_t)STATE_OF(meta),
+                             .visits = (uint8_t)VISITS_OF(meta),
+                             .units = (uint8_t)UNITS_OF(meta)};
+}
+
+void slot_look(struct slot_table *table, slot_t slot, struct slot_age *age)
+{
+    *age = (struct slot_age){.state = SLOT_EMPTY};
+    if (!leaf_try_pin(&table->leaves, leaf_of(slot)))
+        return;
+    *age = age_of(
+        atomic_load_explicit(&entry_of(table, slot)->meta, memory_order_relaxed));
+    leaf_unpin(&table->leaves, leaf_of(slot));
+}
+
+/* Adds one to the field of meta at SHIFT, which goes up to MOST; IDLE from IDLE_FROM
+ * on. */
+static void add_one(struct slot_table *table, slot_t slot, unsigned shift,
+                    unsigned most, unsigned idle_from, struct slot_age *before)
 {
     struct slot_content content;
 
+    *before = (struct slot_age){.state = SLOT_EMPTY};
     if (!slot_lock(table, slot, SLOT_INSPECT, &content))
-        return 0;
-    unsigned age = 0;
+        return;
     if (content.state != SLOT_EMPTY) {
         struct entry *entry = entry_of(table, slot);
         uint64_t meta = entry_meta_locked(entry);
+        unsigned now = (unsigned)(meta >> shift) & most;
 
-        age = (unsigned)AGE_OF(meta);
-        if (age < SLOT_AGE_MAX)
-            age++;
-        meta = (meta & ~AGE_BITS) | (uint64_t)age << AGE_SHIFT;
-        if (age >= idle_age)
+        *before = age_of(meta);
+        if (now < most)
+            meta += UINT64_C(1) << shift;
+        if (now + 1 >= idle_from)
             meta |= MARK_BITS(SLOT_IDLE);
         entry_store_locked(entry, meta);
     }
     slot_unlock(table, slot);
-    return age;
+}
+
+void slot_visit(struct slot_table *table, slot_t slot, struct slot_age *before)
+{
+    add_one(table, slot, VISITS_SHIFT, SLOT_VISITS_MAX, SLOT_VISITS_MAX, before);
+}
+
+void slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_units,
+                     struct slot_age *before)
+{
+    add_one(table, slot, UNITS_SHIFT, SLOT_UNITS_MAX, idle_units, before);
 }
 
 /* -- Checks. -- */

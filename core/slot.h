@@ -101,9 +101,12 @@ enum slot_mark {
 
 /* Where a page is: what an edge takes and returns. */
 struct slot_content {
-    uint8_t state;   /* enum slot_state */
-    uint8_t codec;   /* enum codec_id; CODEC_NONE unless it is, or was, COMPRESSED */
+    uint8_t state; /* enum slot_state */
+    uint8_t
+        codec; /* enum codec_id (codec.h); CODEC_NONE unless COMPRESSED, or STORED as such */
     uint16_t length; /* of the object, in bytes; 0 when there is none */
+    uint8_t
+        units; /* its age (SLOT_UNITS_MAX) when it was looked at; ignored by edges */
     uint64_t ref;
 };
 
@@ -118,7 +121,8 @@ struct slot_table {
     slot_t slots;
 };
 
-/* Why a slot is locked: an access makes it warm (V3, age 0), an inspection does not. */
+/* Why a slot is locked: an access makes it warm (V3, age 0), an inspection does not.  A
+ * STORED slot stays as it is until a fetch has seen whether it was warm. */
 enum slot_purpose { SLOT_ACCESS, SLOT_INSPECT };
 
 int slot_table_open(struct slot_table *table, slot_t slots, struct memory *memory,
@@ -151,6 +155,9 @@ slot_t slot_next_present(const struct slot_table *table, slot_t slot, slot_t end
 
 /* Marks of a locked slot. */
 unsigned slot_marks_locked(struct slot_table *table, slot_t slot);
+
+/* Makes a locked slot warm: age 0, not IDLE, not WRITING. */
+void slot_touch_locked(struct slot_table *table, slot_t slot);
 
 /* -- Tickets. -- */
 
@@ -194,6 +201,11 @@ int slot_begin_writing_locked(struct slot_table *table, slot_t slot,
 int slot_commit(struct slot_table *table, const struct slot_ticket *ticket,
                 uint64_t address, struct slot_content *old);
 
+/* The object of a STORED slot has been copied to ADDRESS, also on the backing store
+ * (cleaning). -ESTALE: see V2. */
+int slot_relocate(struct slot_table *table, const struct slot_ticket *ticket,
+                  uint64_t address, struct slot_content *old);
+
 /* The object has not landed: takes the mark off, unless the slot has moved on.  The mark may
  * be that of a later writeback of the same content; its slot_commit() then returns -ESTALE,
  * and the page stays where it is. */
@@ -210,13 +222,25 @@ int slot_end_fetching(struct slot_table *table, const struct slot_ticket *ticket
 /* Unlocks the slot and waits until somebody has locked and unlocked it. */
 void slot_wait_locked(struct slot_table *table, slot_t slot);
 
-/* -- Ages. -- */
+/* -- Ages.  Two of them, both counted since the last access, which makes them 0. -- */
 
-#define SLOT_AGE_MAX 127u
+#define SLOT_VISITS_MAX 3u /* times that the hand of selection has passed (select.h) */
+#define SLOT_UNITS_MAX 31u /* units of time, as the hand of time counts them (idle.h) */
 
-/* Adds one to the age of a slot that is not EMPTY, and marks it IDLE when that reaches
- * IDLE_AGE. Returns the age; 0 for an EMPTY slot. */
-unsigned slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_age);
+struct slot_age {
+    uint8_t state; /* enum slot_state; the rest is 0 for an EMPTY slot */
+    uint8_t visits, units;
+};
+
+/* The ages as they are.  Takes no lock: they may be others by now. */
+void slot_look(struct slot_table *table, slot_t slot, struct slot_age *age);
+
+/* Adds a visit, and marks the slot IDLE when that makes the most there are. */
+void slot_visit(struct slot_table *table, slot_t slot, struct slot_age *before);
+
+/* Adds a unit, and marks the slot IDLE when that makes IDLE_UNITS. */
+void slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_units,
+                     struct slot_age *before);
 
 /* -- Checks. -- */
 

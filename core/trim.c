@@ -39,11 +39,8 @@ static int zero_part(struct parts *parts, uint64_t offset, uint64_t end)
     if (slot_run(&parts->slots, slot, 1, &empty) && empty)
         return 0; /* nothing to merge with, and no RAM to be had for it */
 
-    struct context *context = context_take(&parts->contexts);
-    int r = write_part(parts, context, slot, (uint32_t)(offset % PAGE_BYTES),
-                       (uint32_t)(end - offset), NULL);
-    context_give(&parts->contexts, context);
-    return r;
+    return write_part(parts, slot, (uint32_t)(offset % PAGE_BYTES),
+                      (uint32_t)(end - offset), NULL);
 }
 
 int trim_zero(struct parts *parts, uint64_t offset, uint64_t bytes)

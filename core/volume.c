@@ -16,6 +16,7 @@
 #include "read.h"
 #include "trim.h"
 #include "write.h"
+#include "writeback.h"
 
 _Static_assert(VOLUME_PAGE_BYTES == PAGE_BYTES, "volume.h repeats it for the faces");
 
@@ -29,6 +30,13 @@ struct volume {
 };
 
 /* -- Opening, before a fork. -- */
+
+static uint64_t least_bytes(const struct options *options)
+{
+    return slot_table_fixed_bytes(options->size / PAGE_BYTES) +
+           context_set_bytes(context_count_default(), options->compressor) +
+           ROOM_BYTES_MIN;
+}
 
 static int check_limit(const struct options *options, uint64_t least,
                        struct reason *reason)
@@ -75,6 +83,41 @@ static int open_parts(struct volume *volume)
     return r;
 }
 
+int volume_set_backing(struct volume *volume, struct backing *backing,
+                       struct reason *reason)
+{
+    const struct options *options = &volume->options;
+    int r = check_limit(options, least_bytes(options) + writeback_bytes(backing->bytes),
+                        reason);
+    if (r < 0)
+        return r;
+    const struct writeback_policy policy = {
+        .idle_age_s = options->idle_age,
+        .bytes_per_day = options->writeback_limit,
+    };
+    r = writeback_open(&volume->parts, backing, &policy, options->memory_lock,
+                       &volume->parts.writeback);
+    return r < 0 ? reason_say(reason, r, "cannot set up writeback: %s", strerror(-r))
+                 : 0;
+}
+
+static int open_backing(struct volume *volume, struct reason *reason)
+{
+    const struct options *options = &volume->options;
+    struct backing *backing;
+
+    if (!options->backing)
+        return 0;
+    int r = backing_file_open(options->backing, options->backing_size, options->size,
+                              options->backing_overwrite, &backing, reason);
+    if (r < 0)
+        return r;
+    r = volume_set_backing(volume, backing, reason);
+    if (r < 0)
+        backing->ops->close(backing);
+    return r;
+}
+
 int volume_open(const struct options *options, struct volume **volume,
                 struct reason *reason)
 {
@@ -82,9 +125,7 @@ int volume_open(const struct options *options, struct volume **volume,
     if (r < 0)
         return r;
 
-    uint64_t least = slot_table_fixed_bytes(options->size / PAGE_BYTES) +
-                     context_set_bytes(context_count_default(), options->compressor) +
-                     ROOM_BYTES_MIN;
+    uint64_t least = least_bytes(options);
     if ((r = check_limit(options, least, reason)) < 0 ||
         (r = check_lock_limit(options, reason)) < 0)
         return r;
@@ -97,6 +138,11 @@ int volume_open(const struct options *options, struct volume **volume,
     if (r < 0) {
         reason_say(reason, r, "cannot reserve address space for %" PRIu64 " bytes: %s",
                    options->size, strerror(-r));
+        volume_close(made);
+        return r;
+    }
+    r = open_backing(made, reason);
+    if (r < 0) {
         volume_close(made);
         return r;
     }
@@ -118,6 +164,8 @@ int volume_start(struct volume *volume, struct reason *reason)
         r = pool_start(&parts->pool);
     if (r == 0)
         r = context_set_start(&parts->contexts);
+    if (r == 0 && parts->writeback)
+        r = writeback_start(parts->writeback);
     if (r < 0)
         return reason_say(reason, r, "cannot get memory to start with: %s",
                           strerror(-r));
@@ -128,6 +176,7 @@ void volume_close(struct volume *volume)
 {
     if (!volume)
         return;
+    writeback_close(volume->parts.writeback);
     context_set_close(&volume->parts.contexts);
     pool_close(&volume->parts.pool);
     slot_table_close(&volume->parts.slots);
@@ -169,11 +218,9 @@ int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *ou
         return -EINVAL;
     while (bytes > 0) {
         uint32_t part = first_part(offset, bytes);
-        struct context *context = context_take(&parts->contexts);
-        int r = read_page(parts, context, offset / PAGE_BYTES,
-                          (uint32_t)(offset % PAGE_BYTES), part, to);
+        int r = read_part(parts, offset / PAGE_BYTES, (uint32_t)(offset % PAGE_BYTES),
+                          part, to);
 
-        context_give(&parts->contexts, context);
         if (r < 0)
             return r;
         offset += part;
@@ -193,14 +240,9 @@ int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
         return -EINVAL;
     while (bytes > 0) {
         uint32_t part = first_part(offset, bytes);
-        struct context *context = context_take(&parts->contexts);
-        slot_t slot = offset / PAGE_BYTES;
-        int r = part == PAGE_BYTES
-                    ? write_page(parts, context, slot, from)
-                    : write_part(parts, context, slot, (uint32_t)(offset % PAGE_BYTES),
-                                 part, from);
+        int r = write_part(parts, offset / PAGE_BYTES, (uint32_t)(offset % PAGE_BYTES),
+                           part, from);
 
-        context_give(&parts->contexts, context);
         if (r < 0)
             return r;
         offset += part;
@@ -251,11 +293,22 @@ uint64_t volume_compact(struct volume *volume)
     return compact_all(&volume->parts);
 }
 
+int volume_writeback(struct volume *volume)
+{
+    if (!volume->parts.writeback)
+        return -EINVAL;
+    writeback_all(volume->parts.writeback, true);
+    return 0;
+}
+
 /* The statistics that no context counts. */
 static uint64_t ask(struct volume *volume, enum stat_id stat)
 {
     struct parts *parts = &volume->parts;
+    struct writeback_stats writeback = {0};
 
+    if (parts->writeback)
+        writeback_ask(parts->writeback, &writeback);
     switch (stat) {
     case STAT_disk_size:
         return volume->options.size;
@@ -267,6 +320,22 @@ static uint64_t ask(struct volume *volume, enum stat_id stat)
         return parts->memory.peak_bytes;
     case STAT_pool_free_size:
         return pool_free_bytes(&parts->pool);
+    case STAT_bd_writes:
+        return writeback.evicted_pages;
+    case STAT_bd_evicted_size:
+        return writeback.evicted_bytes;
+    case STAT_bd_written_size:
+        return writeback.written_bytes;
+    case STAT_bd_used_size:
+        return writeback.used_bytes;
+    case STAT_bd_live_size:
+        return writeback.live_bytes;
+    case STAT_segments_cleaned:
+        return writeback.segments_cleaned;
+    case STAT_failed_writebacks:
+        return writeback.failed_segments;
+    case STAT_corrupt_objects:
+        return writeback.corrupt_objects;
     default:
         return 0;
     }

@@ -43,6 +43,12 @@ int volume_open(const struct options *options, struct volume **volume,
 int volume_start(struct volume *volume, struct reason *reason);
 void volume_close(struct volume *volume); /* NULL is fine */
 
+/* Between open and start: uses BACKING, which is taken on success, instead of what the
+ * options name. For a backing store that only the caller knows how to open. */
+struct backing;
+int volume_set_backing(struct volume *volume, struct backing *backing,
+                       struct reason *reason);
+
 uint64_t volume_size_bytes(const struct volume *volume);
 
 int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out);
@@ -72,6 +78,10 @@ int volume_extents(struct volume *volume, uint64_t offset, uint64_t bytes,
 
 /* Moves objects together; the RAM that came free, in bytes. */
 uint64_t volume_compact(struct volume *volume);
+
+/* Writes all pages in RAM to the backing store, and waits for it.  -EINVAL: there is
+ * none. */
+int volume_writeback(struct volume *volume);
 
 /* All statistics; each is right for some moment of the call, not all for the same. */
 void volume_stats(struct volume *volume, struct stats *stats);

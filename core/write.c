@@ -8,9 +8,13 @@
 #include <string.h>
 
 #include "compact.h"
+#include "content.h"
+#include "fetch.h"
 #include "gate.h"
 #include "page.h"
 #include "read.h"
+#include "room.h"
+#include "writeback.h"
 
 /* How often a writer at the memory limit makes room by compaction and tries again.
  * Others may take what it made room for. */
@@ -63,34 +67,14 @@ static int build(struct parts *parts, struct context *context, slot_t slot,
     return 0;
 }
 
-static void release(struct parts *parts, const struct slot_content *content)
-{
-    if (slot_content_is_resident(content))
-        pool_free(&parts->pool, (handle_t){content->ref});
-}
-
-/* What one page adds to the gauges (SIGN 1), or takes from them (-1). */
-static void count_content(struct context *context, const struct slot_content *content,
-                          int sign)
-{
-    if (content->state == SLOT_EMPTY)
-        return;
-    context_count(context, STAT_orig_data_size, sign * (int64_t)PAGE_BYTES);
-    context_count(context, STAT_compr_data_size, sign * (int64_t)content->length);
-    if (content->state == SLOT_SAME)
-        context_count(context, STAT_same_pages, sign);
-    if (content->state == SLOT_HUGE)
-        context_count(context, STAT_huge_pages, sign);
-}
-
 /* After an edge: the old content is ours to free (rule S1). */
 static void settle(struct parts *parts, struct context *context, slot_t slot,
                    const struct slot_content *new, const struct slot_content *old)
 {
     (void)gate(GATE_WRITE_SWITCHED, slot);
-    release(parts, old);
-    count_content(context, old, -1);
-    count_content(context, new, 1);
+    content_release(parts, old);
+    content_count(context, old, new);
+    context_count_wanted(context, old->units);
     context_count(context, STAT_huge_pages_since, new->state == SLOT_HUGE);
 }
 
@@ -108,8 +92,8 @@ static int put(struct parts *parts, struct context *context, slot_t slot,
     return r;
 }
 
-int write_page(struct parts *parts, struct context *context, slot_t slot,
-               const void *data)
+static int put_whole(struct parts *parts, struct context *context, slot_t slot,
+                     const void *data)
 {
     struct slot_content new, old;
 
@@ -120,7 +104,7 @@ int write_page(struct parts *parts, struct context *context, slot_t slot,
     memcpy(context->page, data, PAGE_BYTES);
     int r = build(parts, context, slot, &new);
     if (r < 0)
-        goto failed;
+        return r;
 
     (void)gate(GATE_WRITE_BUILT, slot);
     if (new.state == SLOT_EMPTY)
@@ -128,62 +112,123 @@ int write_page(struct parts *parts, struct context *context, slot_t slot,
     else {
         r = put(parts, context, slot, &new, &old);
         if (r < 0) {
-            release(parts, &new);
-            goto failed;
+            content_release(parts, &new);
+            return r;
         }
     }
     settle(parts, context, slot, &new, &old);
     compact_a_little(parts, context);
     context_count(context, STAT_pages_written, 1);
     return 0;
-
-failed:
-    context_count(context, STAT_failed_writes, 1);
-    return r;
 }
 
-/* One try of a partial write.  -ESTALE: somebody else wrote in between. */
-static int merge(struct parts *parts, struct context *context, slot_t slot,
-                 uint32_t offset, uint32_t bytes, const void *data)
+/* Merges into the page that context->page has under TICKET.  -ESTALE: somebody else
+ * wrote in between. */
+static int merge(struct parts *parts, struct context *context,
+                 const struct slot_ticket *ticket, uint32_t offset, uint32_t bytes,
+                 const void *data)
 {
-    struct slot_ticket ticket;
     struct slot_content new, old;
 
-    int r = read_under_ticket(parts, context, slot, context->page, &ticket);
-    if (r < 0)
-        return r;
     if (data)
         memcpy(context->page + offset, data, bytes);
     else
         memset(context->page + offset, 0, bytes);
-    (void)gate(GATE_WRITE_MERGED, slot);
+    (void)gate(GATE_WRITE_MERGED, ticket->slot);
 
-    r = build(parts, context, slot, &new);
+    int r = build(parts, context, ticket->slot, &new);
     if (r < 0)
-        goto close_ticket;
-    (void)gate(GATE_WRITE_BUILT, slot);
-    r = new.state == SLOT_EMPTY ? slot_clear_if(&parts->slots, &ticket, &old)
-                                : slot_put_if(&parts->slots, &ticket, &new, &old);
-    if (r < 0)
-        release(parts, &new);
-    else
-        settle(parts, context, slot, &new, &old);
+        return r;
+    (void)gate(GATE_WRITE_BUILT, ticket->slot);
+    r = new.state == SLOT_EMPTY ? slot_clear_if(&parts->slots, ticket, &old)
+                                : slot_put_if(&parts->slots, ticket, &new, &old);
+    if (r < 0) {
+        content_release(parts, &new);
+        return r;
+    }
+    settle(parts, context, ticket->slot, &new, &old);
+    context_count(context, STAT_pages_written, 1);
+    return 0;
+}
 
-close_ticket:
+/* -EAGAIN: the page is stored. */
+static int merge_resident(struct parts *parts, struct context *context, slot_t slot,
+                          uint32_t offset, uint32_t bytes, const void *data)
+{
+    struct slot_ticket ticket;
+    int r = read_under_ticket(parts, context, slot, context->page, &ticket);
+    if (r < 0)
+        return r;
+
+    r = merge(parts, context, &ticket, offset, bytes, data);
     slot_ticket_close(&parts->slots, &ticket);
     return r;
 }
 
-int write_part(struct parts *parts, struct context *context, slot_t slot,
-               uint32_t offset, uint32_t bytes, const void *data)
+/* -ESTALE: the page is not stored any more, or was switched meanwhile. */
+static int merge_stored(struct parts *parts, slot_t slot, uint32_t offset,
+                        uint32_t bytes, const void *data)
 {
+    struct fetch *fetch;
+    bool warm;
+    int r = fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    if (r < 0)
+        return r;
+
+    struct context *context = context_take(&parts->contexts);
+    r = read_fetched(parts, context, fetch, 0, PAGE_BYTES, context->page);
+    if (r == 0)
+        r = merge(parts, context, &fetch->ticket, offset, bytes, data);
+    context_give(&parts->contexts, context);
+    fetch_release(fetch);
+    return r;
+}
+
+/* One try.  -ESTALE: somebody else wrote in between. */
+static int try_write(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
+                     const void *data)
+{
+    struct context *context = context_take(&parts->contexts);
+    int r = bytes == PAGE_BYTES && data
+                ? put_whole(parts, context, slot, data)
+                : merge_resident(parts, context, slot, offset, bytes, data);
+
+    context_give(&parts->contexts, context);
+    return r == -EAGAIN ? merge_stored(parts, slot, offset, bytes, data) : r;
+}
+
+static void count_event(struct parts *parts, enum stat_id stat)
+{
+    struct context *context = context_take(&parts->contexts);
+
+    context_count(context, stat, 1);
+    context_give(&parts->contexts, context);
+}
+
+int write_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
+               const void *data)
+{
+    unsigned waited_ms = 0;
     int r;
 
     assert(offset + bytes <= PAGE_BYTES);
-    /* Each turn that is lost was another writer's success: together they get on. */
-    while ((r = merge(parts, context, slot, offset, bytes, data)) == -ESTALE)
-        context_count(context, STAT_merges_repeated, 1);
-    context_count(context, r < 0 ? STAT_failed_writes : STAT_pages_written, 1);
+    for (;;) {
+        r = try_write(parts, slot, offset, bytes, data);
+        /* Each turn that is lost was another writer's success: together they get on. */
+        if (r == -ESTALE)
+            count_event(parts, STAT_merges_repeated);
+        else if (r == -ENOSPC && parts->writeback) {
+            if (waited_ms == 0)
+                count_event(parts, STAT_writers_waited);
+            if (room_wait(parts->writeback, &waited_ms) < 0)
+                break;
+        } else
+            break;
+    }
+    if (r < 0)
+        count_event(parts, STAT_failed_writes);
+    if (parts->writeback)
+        room_poke(parts->writeback);
     return r;
 }
 

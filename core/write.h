@@ -3,7 +3,9 @@
  * Owns:    nothing.
  * Called:  by request threads, with a context each.
  * Locks:   one slot at a time, by its edges; never while compressing or allocating.
- * Never:   waits for writeback.
+ * Never:   waits for the backing store, but for room at the memory limit and for the
+ *          rest of a stored page that it writes a part of; and then with no lock and no
+ *          context.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -14,16 +16,13 @@
 
 #include "parts.h"
 
-/* Puts the page at DATA (PAGE_BYTES, any alignment; its bytes may change meanwhile,
- * then it is undefined which are kept) into SLOT.  -ENOSPC: past the memory limit;
- * -ENOMEM: the system has no memory.  The slot then has its former content. */
-int write_page(struct parts *parts, struct context *context, slot_t slot,
+/* Puts BYTES at OFFSET within the page, or all of it; DATA NULL puts zeroes.  The bytes
+ * at DATA may change meanwhile, then it is undefined which are kept.  At the memory
+ * limit it waits, a bounded time, for pages to leave to the backing store if there is
+ * one.  On failure the slot has its former content.  -ENOSPC: past the memory limit;
+ * -ENOMEM: the system has no memory; -EIO: the rest of the page cannot be read. */
+int write_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
                const void *data);
-
-/* Puts BYTES at OFFSET within the page, less than all of it; DATA NULL puts zeroes.
- * Errors as write_page(), and -EIO when the rest of the page cannot be read. */
-int write_part(struct parts *parts, struct context *context, slot_t slot,
-               uint32_t offset, uint32_t bytes, const void *data);
 
 /* Makes the page zeroes.  Cannot fail. */
 void write_empty(struct parts *parts, struct context *context, slot_t slot);

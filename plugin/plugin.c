@@ -45,7 +45,11 @@ static int zslot_config(const char *key, const char *value)
 {
     struct reason reason;
 
-    if (options_set(&options, key, value, &reason) < 0) {
+    /* options borrow it, for as long as we are loaded. */
+    const char *kept = nbdkit_strdup_intern(value);
+    if (!kept)
+        return -1;
+    if (options_set(&options, key, kept, &reason) < 0) {
         nbdkit_error("%s", reason.text);
         return -1;
     }
@@ -71,7 +75,7 @@ static void zslot_dump_plugin(void)
     printf("zslot_codecs=");
     for (unsigned id = CODEC_COUNT; id-- > 0;)
         printf("%s%s", codecs[id]->name, id ? " " : "\n");
-    printf("zslot_backing_stores=\n");
+    printf("zslot_backing_stores=file\n");
 }
 
 /* -- Life. -- */

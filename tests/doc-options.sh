@@ -21,13 +21,13 @@ manual=$(cat "$page")
 
 # key, value, default
 keys=()
-while IFS='|' read -r key value default; do
+while IFS=$'\t' read -r key value default; do
     keys+=("$key")
     [[ $'\n'$help == *$'\n'"$key=$value  (default: $default)"* ]] || fail "$key: not in --help"
     [[ $'\n'$manual == *$'\n'"=item B<$key=>I<$value>"$'\n'* ]] || fail "$key: not in the manual"
     [ "$default" = required ] || [[ $manual == *"default is C<$default>"* ]] ||
         fail "$key: its default is not in the manual"
-done < <(sed -nE 's/^OPTION\([a-z_]+, "([^"]*)", "([^"]*)", "([^"]*)".*/\1|\2|\3/p' \
+done < <(sed -nE 's/^OPTION\([a-z_]+, "([^"]*)", "([^"]*)", "([^"]*)".*/\1\t\2\t\3/p' \
     "$srcdir/core/options.def")
 [ ${#keys[@]} -ge 4 ] || fail "found only ${#keys[@]} parameters in options.def"
 

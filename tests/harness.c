@@ -139,12 +139,16 @@ uint64_t harness_status_bytes(const char *field)
 
 /* -- Volumes. -- */
 
-static struct volume *open_options(const struct options *options)
+static struct volume *open_options(const struct options *options,
+                                   struct backing *backing)
 {
     struct volume *volume;
     struct reason reason;
 
     ck_assert_msg(volume_open(options, &volume, &reason) == 0, "%s", reason.text);
+    if (backing)
+        ck_assert_msg(volume_set_backing(volume, backing, &reason) == 0, "%s",
+                      reason.text);
     ck_assert_msg(volume_start(volume, &reason) == 0, "%s", reason.text);
     return volume;
 }
@@ -156,17 +160,33 @@ static void set(struct options *options, const char *key, const char *value)
     ck_assert_msg(options_set(options, key, value, &reason) == 0, "%s", reason.text);
 }
 
+static void set_all(struct options *options, const char *key, va_list args)
+{
+    options_init(options);
+    for (; key; key = va_arg(args, const char *))
+        set(options, key, va_arg(args, const char *));
+}
+
 struct volume *harness_open(const char *key, ...)
 {
     struct options options;
     va_list args;
 
-    options_init(&options);
     va_start(args, key);
-    for (; key; key = va_arg(args, const char *))
-        set(&options, key, va_arg(args, const char *));
+    set_all(&options, key, args);
     va_end(args);
-    return open_options(&options);
+    return open_options(&options, NULL);
+}
+
+struct volume *harness_open_with(struct backing *backing, const char *key, ...)
+{
+    struct options options;
+    va_list args;
+
+    va_start(args, key);
+    set_all(&options, key, args);
+    va_end(args);
+    return open_options(&options, backing);
 }
 
 uint64_t harness_fixed_bytes(const char *size, const char *compressor)

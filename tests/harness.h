@@ -90,6 +90,11 @@ uint64_t harness_status_bytes(const char *field);
 /* Opens and starts a volume with KEY, VALUE, ... NULL. */
 struct volume *harness_open(const char *key, ...) __attribute__((sentinel));
 
+/* With BACKING (backing.h), which is taken, or none for NULL. */
+struct backing;
+struct volume *harness_open_with(struct backing *backing, const char *key, ...)
+    __attribute__((sentinel));
+
 /* Checks it and closes it.  The end of every test that has a volume. */
 void harness_close(struct volume *volume);
 
@@ -129,6 +134,21 @@ uint64_t actor_slot(const struct actor *actor);
 
 /* Lets it go on, and waits until it has ended. */
 void actor_go(struct actor *actor);
+
+/* Runs FN in a thread that stops nowhere; actor_go() waits for its end. */
+struct actor *actor_start(actor_fn *fn, void *opaque);
+
+/* From now on the next thread that comes to POINT with SLOT, whoever it is, stops there.  One halt
+ * at a time.  For the volume's own threads, which are nobody's actors. */
+#define HALT_ANY_SLOT UINT64_MAX
+void halt_at(enum gate point, uint64_t slot);
+void halt_wait(void); /* until somebody has stopped there */
+void halt_go(void);   /* lets it go on; nobody stops any more */
+
+/* Counts arrivals at POINT with SLOT from now on, and waits until there have been N. */
+void watch_from(enum gate point, uint64_t slot);
+void watch_wait(unsigned n);
+void watch_end(void);
 
 /* FIRST stops at POINT, SECOND runs to its end, FIRST goes on to its end. */
 void actor_race(enum gate point, actor_fn *first, actor_fn *second, void *opaque);

@@ -17,9 +17,14 @@ static unsigned char word_page[PAGE], huge_page[PAGE];
 
 void race_setup(void)
 {
+    race_setup_with(NULL);
+}
+
+void race_setup_with(struct backing *backing)
+{
     unsigned char page[PAGE];
 
-    race_volume = harness_open("size", "4M", "compressor", "lz4", NULL);
+    race_volume = harness_open_with(backing, "size", "4M", "compressor", "lz4", NULL);
     model_open(&race_model, RACE_SIZE);
     for (unsigned i = 0; i < RACE_OTHERS; i++) {
         sample_sized(OBJECT_BYTES, 1000 + i, page);

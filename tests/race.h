@@ -34,7 +34,9 @@ extern unsigned char race_old[PAGE], race_a[PAGE], race_b[PAGE];
 #define RACE_OTHER_BYTES 501
 
 void race_setup(void);
-void race_teardown(void); /* compares all, checks and closes */
+struct backing;
+void race_setup_with(struct backing *backing); /* the volume takes it */
+void race_teardown(void);                      /* compares all, checks and closes */
 
 /* -- Actors; OPAQUE is not used. -- */
 

@@ -130,7 +130,7 @@ START_TEST(commit_makes_a_resident_page_stored_and_returns_the_object)
         ck_assert_int_eq(commit(&ticket, &old), 0);
         ck_assert_int_eq(old.state, each[i]->state);
         ck_assert_uint_eq(old.ref, each[i]->ref);
-        ck_assert_uint_eq(marks(1, &now), 0);
+        ck_assert_uint_eq(marks(1, &now), SLOT_IDLE);
         ck_assert_int_eq(now.state, SLOT_STORED);
         ck_assert_uint_eq(now.ref, ADDRESS);
         ck_assert_int_eq(now.codec, each[i]->codec);
@@ -232,7 +232,8 @@ START_TEST(an_inspection_does_not_make_a_page_warm)
     put(4, &compressed);
     ck_assert_int_eq(begin_writing(4, &ticket), 0);
     touch(4, SLOT_INSPECT);
-    slot_grow_older(&table, 4, 1);
+    struct slot_age age;
+    slot_grow_older(&table, 4, 1, &age);
     ck_assert_uint_eq(marks(4, NULL), SLOT_WRITING | SLOT_IDLE);
     ck_assert_int_eq(commit(&ticket, &old), 0);
 }
@@ -312,10 +313,10 @@ START_TEST(a_fetch_that_ends_leaves_the_page_stored)
     store(7, &compressed);
     begin_fetching(7, &ticket);
     ck_assert_uint_eq(ticket.content.ref, ADDRESS);
-    ck_assert_uint_eq(marks(7, &now), SLOT_FETCHING);
+    ck_assert_uint_eq(marks(7, &now), SLOT_FETCHING | SLOT_IDLE);
     ck_assert_int_eq(slot_end_fetching(&table, &ticket), 0);
     slot_ticket_close(&table, &ticket);
-    ck_assert_uint_eq(marks(7, &now), 0);
+    ck_assert_uint_eq(marks(7, &now), SLOT_IDLE);
     ck_assert_int_eq(now.state, SLOT_STORED);
     ck_assert_uint_eq(now.ref, ADDRESS);
 }
@@ -369,7 +370,7 @@ START_TEST(a_stale_fetch_leaves_the_mark_of_the_next_one)
     begin_fetching(7, &ticket);
     ck_assert_int_eq(slot_end_fetching(&table, &stale), -ESTALE);
     slot_ticket_close(&table, &stale);
-    ck_assert_uint_eq(marks(7, NULL), SLOT_FETCHING);
+    ck_assert_uint_eq(marks(7, NULL), SLOT_FETCHING | SLOT_IDLE);
     ck_assert_int_eq(slot_end_fetching(&table, &ticket), 0);
     slot_ticket_close(&table, &ticket);
 }
@@ -449,7 +450,8 @@ static void end_with_others_looking(struct slot_ticket *ticket)
 {
     touch(9, SLOT_INSPECT);
     touch(9, SLOT_ACCESS);
-    slot_grow_older(&table, 9, 1);
+    struct slot_age age;
+    slot_grow_older(&table, 9, 1, &age);
     end_by_end(ticket);
 }
 
@@ -487,13 +489,14 @@ static void *count_under_lock(void *opaque)
 {
     unsigned long turns = *(unsigned long *)opaque;
     struct slot_content content;
+    struct slot_age age;
 
     for (unsigned long i = 0; i < turns; i++) {
         ck_assert(slot_lock(&table, 10, i % 2 ? SLOT_ACCESS : SLOT_INSPECT, &content));
         guarded_by_slot_10++;
         slot_unlock(&table, 10);
         if (i % 16 == 0)
-            slot_grow_older(&table, 10, 3);
+            slot_grow_older(&table, 10, 3, &age);
     }
     return NULL;
 }

@@ -162,7 +162,10 @@ START_TEST(looking_and_ageing_do_not_advance_the_version)
     uint32_t v = version(1);
     ck_assert(slot_lock(&table, 1, SLOT_ACCESS, &content));
     slot_unlock(&table, 1);
-    slot_grow_older(&table, 1, 1);
+    struct slot_age age;
+    slot_grow_older(&table, 1, 1, &age);
+    slot_visit(&table, 1, &age);
+    slot_look(&table, 1, &age);
     ck_assert_uint_eq(version(1), v);
 }
 END_TEST
@@ -464,34 +467,93 @@ static unsigned marks(slot_t slot)
     return is;
 }
 
+typedef void grow_fn(slot_t slot, struct slot_age *before);
+
+static void by_the_clock(slot_t slot, struct slot_age *before)
+{
+    slot_grow_older(&table, slot, 3, before);
+}
+
+static void by_visits(slot_t slot, struct slot_age *before)
+{
+    slot_visit(&table, slot, before);
+}
+
+/* Grows the slot MOST + 3 times and looks at the age in FIELD; IDLE comes at the third. */
+static void grow(grow_fn *older, size_t field, unsigned most)
+{
+    for (unsigned times = 1; times <= most + 3; times++) {
+        struct slot_age before, now;
+
+        older(1, &before);
+        slot_look(&table, 1, &now);
+        ck_assert_uint_eq(((uint8_t *)&before)[field],
+                          times <= most ? times - 1 : most);
+        ck_assert_uint_eq(((uint8_t *)&now)[field], times < most ? times : most);
+        ck_assert_uint_eq(now.state, SLOT_COMPRESSED);
+        ck_assert_uint_eq(marks(1), times >= 3 ? SLOT_IDLE : 0);
+        assert_slot(1, &compressed);
+    }
+}
+
+static void assert_young(void)
+{
+    struct slot_age age;
+
+    slot_look(&table, 1, &age);
+    ck_assert_uint_eq(age.visits, 0);
+    ck_assert_uint_eq(age.units, 0);
+    ck_assert_uint_eq(marks(1), 0);
+}
+
 START_TEST(ages_grow_to_the_most_there_is_and_access_resets_them)
 {
     struct slot_content content;
+    struct slot_age age;
 
     put(1, &compressed, &empty);
-    for (unsigned age = 1; age <= SLOT_AGE_MAX + 3; age++) {
-        unsigned is = slot_grow_older(&table, 1, 5);
-        ck_assert_uint_eq(is, age < SLOT_AGE_MAX ? age : SLOT_AGE_MAX);
-        ck_assert_uint_eq(marks(1), age >= 5 ? SLOT_IDLE : 0);
-        assert_slot(1, &compressed);
-    }
+    grow(by_the_clock, offsetof(struct slot_age, units), SLOT_UNITS_MAX);
     ck_assert(slot_lock(&table, 1, SLOT_ACCESS, &content));
+    ck_assert_uint_eq(content.units, SLOT_UNITS_MAX);
     slot_unlock(&table, 1);
-    ck_assert_uint_eq(marks(1), 0);
-    ck_assert_uint_eq(slot_grow_older(&table, 1, 5), 1);
+    assert_young();
+    grow(by_visits, offsetof(struct slot_age, visits), SLOT_VISITS_MAX);
+    by_the_clock(1, &age);
     /* So does a write. */
-    slot_grow_older(&table, 1, 1);
     put(1, &huge, &compressed);
-    ck_assert_uint_eq(marks(1), 0);
-    ck_assert_uint_eq(slot_grow_older(&table, 1, 5), 1);
+    assert_young();
+}
+END_TEST
+
+START_TEST(the_two_ages_do_not_disturb_each_other)
+{
+    struct slot_age age;
+
+    put(1, &compressed, &empty);
+    for (unsigned i = 0; i < 40; i++)
+        by_visits(1, &age);
+    slot_look(&table, 1, &age);
+    ck_assert_uint_eq(age.units, 0);
+    for (unsigned i = 0; i < 40; i++)
+        by_the_clock(1, &age);
+    slot_look(&table, 1, &age);
+    ck_assert_uint_eq(age.units, SLOT_UNITS_MAX);
+    ck_assert_uint_eq(age.visits, SLOT_VISITS_MAX);
 }
 END_TEST
 
 START_TEST(empty_slots_have_no_age)
 {
-    ck_assert_uint_eq(slot_grow_older(&table, 2, 0), 0); /* no leaf */
-    put(1, &same, &empty);
-    ck_assert_uint_eq(slot_grow_older(&table, 2, 0), 0); /* a leaf */
+    struct slot_age age;
+
+    for (unsigned leaf = 0; leaf < 2; leaf++) {
+        by_the_clock(2, &age);
+        by_visits(2, &age);
+        slot_look(&table, 2, &age);
+        ck_assert_uint_eq(age.state, SLOT_EMPTY);
+        ck_assert_uint_eq(age.units + age.visits, 0);
+        put(1, &same, leaf ? &same : &empty); /* now there is a leaf */
+    }
     ck_assert_uint_eq(marks(2), 0);
 }
 END_TEST
@@ -561,5 +623,6 @@ HARNESS_MAIN_WITH("unit-slot", setup, teardown,
                   a_second_slot_lock_and_memory_under_one_are_caught,
                   check_sees_an_entry_that_is_not_legal,
                   ages_grow_to_the_most_there_is_and_access_resets_them,
-                  empty_slots_have_no_age, runs_are_as_long_as_slots_are_alike,
+                  the_two_ages_do_not_disturb_each_other, empty_slots_have_no_age,
+                  runs_are_as_long_as_slots_are_alike,
                   next_present_skips_leaves_without_ram, letters_and_names_differ)

@@ -1,0 +1,80 @@
+/* backing.h - where pages go to leave memory
+ *
+ * Owns:    the interface of all backing stores.
+ * Called:  read and submit by any thread; the rest by the writeback thread, or before
+ *          it runs.
+ * Locks:   each backing store has its own, not held while a done function runs.
+ * Never:   knows slots, segments or checksums: it moves bytes.
+ *
+ * All I/O is asynchronous.  Who submits a backing_io keeps it and its buffer alive
+ * until its done function has been called, which happens exactly once, in the writeback
+ * thread.  There is no other promise of order: an I/O is ordered after another only by
+ * submitting it from there.
+ *
+ * Offsets, lengths and buffers are multiples of BACKING_ALIGN.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_BACKING_H
+#define ZSLOT_BACKING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reason.h"
+
+#define BACKING_ALIGN 4096u
+
+struct event_base;
+struct backing;
+
+enum backing_op { BACKING_READ, BACKING_WRITE, BACKING_DISCARD };
+
+struct backing_io {
+    enum backing_op op;
+    uint64_t offset;
+    uint32_t bytes;
+    void *buffer; /* none for a discard */
+
+    /* RESULT: 0, all bytes moved; or a negative errno, -EIO for what lies behind a
+     * truncation.  A discard that the store cannot do succeeds. */
+    void (*done)(struct backing_io *io, int result);
+    void *opaque;
+
+    /* The backing store's own. */
+    uint32_t moved;
+    struct backing_io *next;
+};
+
+struct backing_ops {
+    const char *name; /* as in --dump-plugin */
+
+    /* Makes the store ready for I/O, whose completions BASE's thread will run.  After a
+     * fork. */
+    int (*start)(struct backing *backing, struct event_base *base);
+
+    void (*submit)(struct backing *backing, struct backing_io *io);
+
+    /* No I/O is under way.  Frees BACKING. */
+    void (*close)(struct backing *backing);
+};
+
+struct backing {
+    const struct backing_ops *ops;
+    uint64_t bytes; /* usable, a multiple of BACKING_ALIGN */
+};
+
+/* A file or a block device at PATH.  BYTES of it are used; 0: all of a device,
+ * FILE_BYTES of a file. A file that does not exist is made when BYTES is given.  What
+ * is not empty and not ours is refused, unless OVERWRITE.  On failure a negative errno
+ * and a sentence. */
+int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
+                      bool overwrite, struct backing **backing, struct reason *reason);
+
+static inline void backing_submit(struct backing *backing, struct backing_io *io)
+{
+    io->moved = 0;
+    backing->ops->submit(backing, io);
+}
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "fetch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "gate.h"
+
+uint64_t fetch_table_bytes(void)
+{
+    return FETCHES_MAX * (uint64_t)FETCH_BUFFER_BYTES;
+}
+
+int fetch_table_open(struct fetch_table *table, struct parts *parts,
+                     struct space *space, struct backing *backing, bool lock_in_ram)
+{
+    table->parts = parts;
+    table->space = space;
+    table->backing = backing;
+    int r = region_open(&table->region, REGION_PRIVATE, "zslot-fetches",
+                        fetch_table_bytes(), &parts->memory, lock_in_ram);
+    if (r < 0)
+        return r;
+    lock_init(&table->lock, LOCK_RANK_FETCH);
+    pthread_condattr_t clock;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&table->changed, &clock);
+    pthread_condattr_destroy(&clock);
+    return 0;
+}
+
+int fetch_table_start(struct fetch_table *table)
+{
+    int r = region_start(&table->region);
+    if (r < 0)
+        return r;
+    r = region_commit(&table->region, 0, table->region.bytes);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < FETCHES_MAX; i++) {
+        struct fetch *fetch = &table->fetches[i];
+
+        fetch->table = table;
+        fetch->buffer = (unsigned char *)table->region.base + i * FETCH_BUFFER_BYTES;
+        fetch->next = table->free;
+        table->free = fetch;
+    }
+    return 0;
+}
+
+void fetch_table_close(struct fetch_table *table)
+{
+    if (!table->region.base)
+        return;
+    pthread_cond_destroy(&table->changed);
+    lock_destroy(&table->lock);
+    region_close(&table->region);
+}
+
+/* Whether what was read is the object that the ticket names. */
+static int verify(struct fetch *fetch)
+{
+    const struct slot_content *content = &fetch->ticket.content;
+    const struct object_header *header =
+        (const struct object_header *)(fetch->buffer + content->ref % BACKING_ALIGN);
+
+    if (!object_header_holds(header, (uint32_t)fetch->ticket.slot, content->codec,
+                             content->length))
+        return -EIO;
+    fetch->object = (const unsigned char *)(header + 1);
+    return 0;
+}
+
+static void release_locked(struct fetch *fetch)
+{
+    struct fetch_table *table = fetch->table;
+
+    if (--fetch->users > 0)
+        return;
+    slot_ticket_close(&table->parts->slots, &fetch->ticket);
+    fetch->state = FETCH_FREE;
+    fetch->next = table->free;
+    table->free = fetch;
+    pthread_cond_broadcast(&table->changed);
+}
+
+/* In the writeback thread. */
+static void on_read(struct backing_io *io, int result)
+{
+    struct fetch *fetch = (struct fetch *)((char *)io - offsetof(struct fetch, io));
+    struct fetch_table *table = fetch->table;
+    bool corrupt = false;
+
+    if (result == 0) {
+        result = verify(fetch);
+        corrupt = result < 0;
+    } else
+        result = -EIO;
+    (void)gate(GATE_FETCH_READ, fetch->ticket.slot);
+
+    /* The mark goes and the state changes as one, as seen by who looks for a fetch to
+     * join. */
+    LOCK_FOR_SCOPE(&table->lock);
+    if (slot_end_fetching(&table->parts->slots, &fetch->ticket) < 0)
+        result = -ESTALE;
+    else
+        table->corrupt += corrupt;
+    space_unpin(table->space, (address_t){fetch->ticket.content.ref});
+    fetch->result = result;
+    fetch->state = FETCH_DONE;
+    pthread_cond_broadcast(&table->changed);
+    release_locked(fetch);
+}
+
+static void submit(struct fetch *fetch)
+{
+    uint64_t address = fetch->ticket.content.ref;
+    uint64_t start = address / BACKING_ALIGN * BACKING_ALIGN;
+    uint64_t end = address + segment_object_bytes(fetch->ticket.content.length);
+
+    fetch->io = (struct backing_io){
+        .op = BACKING_READ,
+        .offset = start,
+        .bytes = (uint32_t)((end - start + BACKING_ALIGN - 1) / BACKING_ALIGN *
+                            BACKING_ALIGN),
+        .buffer = fetch->buffer,
+        .done = on_read,
+    };
+    backing_submit(fetch->table->backing, &fetch->io);
+}
+
+/* The address tells it from a stale fetch of the slot's former page, whose segment is
+ * pinned. */
+static struct fetch *find_locked(struct fetch_table *table, slot_t slot,
+                                 uint64_t address)
+{
+    for (unsigned i = 0; i < FETCHES_MAX; i++) {
+        struct fetch *fetch = &table->fetches[i];
+
+        if (fetch->state == FETCH_READING && fetch->ticket.slot == slot &&
+            fetch->ticket.content.ref == address)
+            return fetch;
+    }
+    return NULL;
+}
+
+/* Finds or makes a fetch for SLOT; *STARTED when the caller must submit it. */
+static int join_locked(struct fetch_table *table, slot_t slot, struct fetch **fetch,
+                       bool *started, bool *warm)
+{
+    struct slot_content content;
+    int r = -ESTALE;
+
+    *started = false;
+    if (!slot_lock(&table->parts->slots, slot, SLOT_INSPECT, &content))
+        return -ESTALE;
+    if (content.state == SLOT_STORED) {
+        unsigned marks = slot_marks_locked(&table->parts->slots, slot);
+
+        *warm = !(marks & SLOT_IDLE);
+        slot_touch_locked(&table->parts->slots, slot);
+        if (marks & SLOT_FETCHING) {
+            *fetch = find_locked(table, slot, content.ref);
+            assert(*fetch);
+            (*fetch)->users++;
+            r = 0;
+        } else if (table->free) {
+            *fetch = table->free;
+            slot_begin_fetching_locked(&table->parts->slots, slot, &(*fetch)->ticket);
+            space_pin(table->space, (address_t){content.ref});
+            table->free = (*fetch)->next;
+            (*fetch)->state = FETCH_READING;
+            (*fetch)->users = 2; /* the caller and the I/O */
+            *started = true;
+            r = 0;
+        } else
+            r = -EAGAIN;
+    }
+    slot_unlock(&table->parts->slots, slot);
+    return r;
+}
+
+static int wait_locked(struct fetch_table *table, const struct timespec *deadline)
+{
+    int err = pthread_cond_timedwait(&table->changed, &table->lock.mutex, deadline);
+
+    return err == ETIMEDOUT ? -EIO : 0;
+}
+
+int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
+                 bool *warm)
+{
+    struct timespec deadline;
+    bool started;
+    int r;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += FETCH_TIMEOUT_MS / 1000;
+    {
+        LOCK_FOR_SCOPE(&table->lock);
+        while ((r = join_locked(table, slot, fetch, &started, warm)) == -EAGAIN)
+            if ((r = wait_locked(table, &deadline)) < 0)
+                break;
+    }
+    if (r < 0)
+        return r;
+    if (started)
+        submit(*fetch);
+    (void)gate(GATE_FETCH_JOINED, slot);
+
+    LOCK_FOR_SCOPE(&table->lock);
+    while (r == 0 && (*fetch)->state == FETCH_READING)
+        r = wait_locked(table, &deadline);
+    if ((*fetch)->state == FETCH_DONE)
+        r = (*fetch)->result;
+    if (r < 0)
+        release_locked(*fetch);
+    return r;
+}
+
+void fetch_release(struct fetch *fetch)
+{
+    LOCK_FOR_SCOPE(&fetch->table->lock);
+
+    release_locked(fetch);
+}
+
+bool fetch_table_is_idle(struct fetch_table *table)
+{
+    LOCK_FOR_SCOPE(&table->lock);
+
+    for (unsigned i = 0; i < FETCHES_MAX; i++)
+        if (table->fetches[i].state == FETCH_READING)
+            return false;
+    return true;
+}

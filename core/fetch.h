@@ -1,0 +1,83 @@
+/* fetch.h - brings stored pages back; others who want the same page wait
+ *
+ * Owns:    a bounded number of fetches with a buffer each.
+ * Called:  fetch_object() and fetch_release() by request threads, with no context and
+ *          no lock; completions by the writeback thread.
+ * Locks:   LOCK_RANK_FETCH; under it a slot, to see and mark it.
+ * Never:   destroys the page, whatever happens (rule S7).
+ *
+ * One backing read serves all who want a page while it is under way (rule S5).  The
+ * slot is FETCHING for as long; its segment is pinned, so that the space is not used
+ * again under the read (rule S6).  A write or a trim does not wait for it: it switches
+ * the slot, the ticket is stale then, and who waited looks at the slot again (rule S2).
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_FETCH_H
+#define ZSLOT_FETCH_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backing.h"
+#include "parts.h"
+#include "segment-format.h"
+#include "space.h"
+
+#define FETCHES_MAX 64
+
+/* How long a reader waits for the backing store; clients give up soon after. */
+#define FETCH_TIMEOUT_MS 25000
+
+/* An object of any length with its header, wherever it starts in a block. */
+#define FETCH_BUFFER_BYTES (3 * BACKING_ALIGN)
+
+enum fetch_state { FETCH_FREE, FETCH_READING, FETCH_DONE };
+
+struct fetch {
+    struct backing_io io;
+    struct fetch_table *table;
+    struct slot_ticket ticket;
+    struct fetch *next; /* free ones */
+    /* Guarded by the table's lock. */
+    enum fetch_state state;
+    unsigned users; /* readers, and the I/O while it is under way */
+    int result;
+    unsigned char *buffer;
+    const unsigned char *object; /* in buffer, when the result is 0 */
+};
+
+struct fetch_table {
+    struct parts *parts;
+    struct space *space;
+    struct backing *backing;
+    struct region region; /* the buffers */
+
+    struct lock lock;
+    pthread_cond_t changed; /* a fetch is done, or free */
+    struct fetch fetches[FETCHES_MAX];
+    struct fetch *free;
+    _Atomic uint64_t corrupt; /* objects that were not what was written */
+};
+
+uint64_t fetch_table_bytes(void);
+int fetch_table_open(struct fetch_table *table, struct parts *parts,
+                     struct space *space, struct backing *backing,
+                     bool lock_in_ram);           /* -ENOMEM */
+int fetch_table_start(struct fetch_table *table); /* -ENOSPC, -ENOMEM */
+void fetch_table_close(struct fetch_table *table);
+
+/* Waits for the object that SLOT refers to.  0: *FETCH has it, under its ticket, until
+ * fetch_release().  -ESTALE: the page is not stored, or no longer the one that was
+ * read: look again. -EIO: it cannot be read, not within FETCH_TIMEOUT_MS, or is not
+ * what was written; the slot is as it was.  *WARM says whether the page has been wanted
+ * before since it was last idle. */
+int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
+                 bool *warm);
+void fetch_release(struct fetch *fetch);
+
+/* Whether no read is under way, wanted by anybody or not. */
+bool fetch_table_is_idle(struct fetch_table *table);
+
+#endif

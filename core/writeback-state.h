@@ -1,0 +1,77 @@
+/* writeback-state.h - what writeback.c, evict.c and room.c share
+ *
+ * Owns:    struct writeback.
+ * Called:  included by these three only.
+ * Locks:   as the fields say.
+ * Never:   seen by anybody else.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_WRITEBACK_STATE_H
+#define ZSLOT_WRITEBACK_STATE_H
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "budget.h"
+#include "clean.h"
+#include "fetch.h"
+#include "idle.h"
+#include "select.h"
+#include "writeback.h"
+
+#define DISCARDS_MAX 8
+
+struct discard {
+    struct backing_io io;
+    struct writeback *writeback;
+    bool busy;
+};
+
+struct writeback {
+    struct parts *parts;
+    struct backing *backing;
+    struct space space;
+    struct segment_set segments;
+    struct fetch_table fetches;
+    struct select select;
+    struct idle idle;
+    struct budget budget;
+    struct cleaner cleaner;
+    struct discard discards[DISCARDS_MAX];
+
+    struct event_base *base;
+    struct event *tick, *wake, *retry;
+    int wake_fd;
+    pthread_t thread;
+    bool running;
+    _Atomic bool poked, stopping;
+
+    /* The thread's own. */
+    bool ready;       /* the header is written */
+    bool header_busy; /* it is being written */
+    bool evicting;
+    struct segment *filling, *cleaning;
+    uint64_t filling_since_ms;
+    _Atomic uint64_t all_asked, all_done; /* requests of writeback_all(), counted */
+    uint64_t all_begun;
+    slot_t all_hand;
+    uint64_t stop_ms; /* when stopping began */
+    bool abandoned;   /* I/O never ended: what it may still write to must stay */
+    uint64_t in_flight_bytes; /* objects on their way out */
+    struct backing_io header_io;
+    unsigned failures;
+    uint64_t retry_at_ms;
+
+    struct lock room_lock;
+    pthread_cond_t room;
+    uint64_t room_made; /* segments that landed; guarded by room_lock */
+    unsigned waiters;   /* guarded by room_lock */
+    _Atomic bool failed, full, over_budget;
+};
+
+/* Milliseconds of the monotonic clock. */
+uint64_t writeback_now_ms(void);
+
+#endif

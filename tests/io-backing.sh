@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# io-backing.sh - more real pages than RAM may hold: the rest is in a file, and all reads back
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+need nbdcopy zstd
+
+# 400 MiB of pages, each round with a word of its own in every page, so that none is the same twice.
+mebibytes=${ZSLOT_TEST_SLOW:+64}
+mebibytes=${mebibytes:-400}
+zstd -qdc "$sample" >one
+truncate --size=%4096 one
+: >real
+for ((round = 0; $(wc -c <real) < mebibytes << 20; round++)); do
+    LC_ALL=C tr "\\$(printf %03o $((round % 200 + 1)))e" "e\\$(printf %03o $((round % 200 + 1)))" <one >>real
+done
+truncate --size="${mebibytes}M" real
+limit=$((mebibytes * 64 / 400))
+
+# The state is the same however often it is done: the file is ours from the second time on.
+for turn in 1 2; do
+    serve -D zslot.stats=1 zslot 1G memory-limit="${limit}M" backing=store backing-size=1G
+    nbdcopy --connections=4 --requests=32 real "$uri"
+    rss=$(field VmHWM)
+    nbdcopy --connections=4 --requests=32 "$uri" back
+    cmp --bytes=$((mebibytes << 20)) real back || fail "turn $turn: it reads back differently"
+    # Written over, in part, and read again, in order.
+    nbdcopy --connections=2 one "$uri"
+    nbdcopy --connections=1 --synchronous "$uri" back
+    cmp --bytes="$(wc -c <one)" one back || fail "turn $turn: what was written over differs"
+    cmp --bytes=$(((mebibytes << 20) - $(wc -c <one))) \
+        --ignore-initial="$(wc -c <one)" real back || fail "turn $turn: the rest differs"
+    stop
+
+    [ "$(stat_at_end mem_used_max)" -le $((limit << 20)) ] ||
+        fail "mem_used_max is $(stat_at_end mem_used_max), over the limit"
+    for none in failed_reads failed_writes failed_writebacks corrupt_objects; do
+        [ "$(stat_at_end $none)" = 0 ] || fail "$none is $(stat_at_end $none)"
+    done
+    for some in bd_writes bd_reads bd_count; do
+        [ "$(stat_at_end $some)" -gt 0 ] || fail "$some is 0"
+    done
+    # RAM besides the volume's: nbdkit, its threads and requests. Sanitizers have their own.
+    if [ "${ZSLOT_SANITIZER:-none}" = none ]; then
+        [ "$rss" -le $(((limit + 64) * 1024)) ] || fail "the process took $rss KiB"
+    fi
+    awk -v evicted="$(stat_at_end bd_evicted_size)" -v written="$(stat_at_end bd_written_size)" \
+        -v rss="$rss" -v pages="$(stat_at_end bd_writes)" \
+        'BEGIN { printf "%d pages left, %.1f MiB of objects, %.3f times that written, RSS %.0f MiB\n",
+                 pages, evicted / 1048576, written / evicted, rss / 1024 }'
+done
+
+# refused 'ARGUMENTS' WORD...: ends before it serves, with one sentence that has these words
+refused() {
+    local arguments=$1 status=0 said word
+    shift
+    # shellcheck disable=SC2086
+    timeout 60 "$NBDKIT" -U - zslot $arguments --run 'echo it is served' >out 2>err || status=$?
+    [ ! -s out ] || fail "zslot $arguments: $(cat out)"
+    [ "$status" = 1 ] || fail "zslot $arguments: status $status: $(cat err)"
+    [ "$(wc -l <err)" = 1 ] || fail "zslot $arguments: not one line: $(cat err)"
+    said=$(cat err)
+    for word; do
+        [[ $said == *"$word"* ]] || fail "zslot $arguments: \"$word\" is not in: $said"
+    done
+}
+
+memory="memory-limit=64M"
+mkdir below
+mkfifo fifo
+echo thesis >thesis
+refused "1G $memory backing=$PWD/below" "below" "directory" "name a file"
+refused "1G $memory backing=$PWD/missing" "missing" "no such file" "backing-size="
+refused "1G $memory backing=$PWD/fifo backing-size=1G" "fifo" "neither" "name one"
+refused "1G $memory backing=$PWD/thesis" "thesis" "not empty" "backing-overwrite=true"
+[ "$(cat thesis)" = thesis ] || fail "the thesis is gone"
+refused "1G $memory backing=$PWD/new backing-size=1M" "new" "too small" "at least"
+[ ! -e new ] || fail "a file was made that is of no use"
+refused "1G backing=$PWD/new backing-size=1G" "backing=" "memory-limit="
+for age in -1 0 soon 1.5 "" 99999999999; do
+    refused "1G $memory backing=$PWD/new backing-size=1G idle-age=$age" "idle-age=$age:" "idle-age=600"
+done
+for writes in 5 5/day 20G 20G/week /day -1/day; do
+    refused "1G $memory backing=$PWD/new backing-size=1G writeback-limit=$writes" \
+        "writeback-limit=$writes:" "writeback-limit=20G/day"
+done
+for key in idle-age=600 idle-age=auto writeback-limit=20G/day backing-size=1G backing-overwrite=true; do
+    refused "1G $memory $key" "${key%%=*}" "backing=PATH"
+done
+
+# In use by another.
+serve zslot 1G "$memory" backing=store
+refused "1G $memory backing=$PWD/store" "store" "in use" "name another"
+stop
