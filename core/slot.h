@@ -47,7 +47,8 @@
  *   L2  A thread holds at most one slot lock, never during I/O, and never while it
  *       waits for memory or for another lock.
  *   L3  Locks are short (a copy of an object): who finds one taken spins a little, then
- *       sleeps on the slot's own word (futex), as does who waits for a fetch.
+ *       sleeps on the slot's own word (futex).  Readers of a page that is being fetched
+ *       wait in fetch.c, which has the bytes for them.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
