@@ -28,6 +28,9 @@
 
 #define SOURCE_PAGES 64u /* 256 KiB: warm in the second level cache for both halves */
 #define OPERATIONS_MAX 2048u
+/* Rounds of writes, whose batches are short: each page comes once in a half, as a server
+ * sees it, or the processor would learn its branches by heart. */
+#define WRITE_ROUNDS 16u
 #define WORKERS 2u
 
 enum kind { FILL, WRITE, READ };
@@ -216,7 +219,7 @@ static void measure_one(struct worker *worker, enum kind kind, unsigned rounds,
                         const char *compressor)
 {
     static struct series core, bare, share, over;
-    unsigned n = kind == FILL ? 8 * SOURCE_PAGES : 16 * SOURCE_PAGES;
+    unsigned n = kind == READ ? 16 * SOURCE_PAGES : SOURCE_PAGES;
 
     core.count = bare.count = share.count = over.count = 0;
     for (unsigned round = 0; round < rounds; round++) {
@@ -259,10 +262,10 @@ static void table_one(const struct corpus *corpus, const char *const *compressor
         touch_memory(volume_bytes * 2);
         trial_open(&trial, corpus, *compressors);
         worker_open(&worker, 0, &trial);
-        measure_one(&worker, FILL, trial.slots / (8 * SOURCE_PAGES), *compressors);
+        measure_one(&worker, FILL, trial.slots / SOURCE_PAGES, *compressors);
         trial_copy(&trial, &worker.bare);
         measure_one(&worker, READ, rounds, *compressors);
-        measure_one(&worker, WRITE, rounds, *compressors);
+        measure_one(&worker, WRITE, rounds * WRITE_ROUNDS, *compressors);
         worker_close(&worker);
         trial_close(&trial);
     }
@@ -416,7 +419,7 @@ static void loop(const struct corpus *corpus, enum kind kind, bool is_core,
 
     prctl(PR_SET_NAME, "loop"); /* what a profiler should look at begins here */
     for (end = series_now_us() + seconds * 1e6; series_now_us() < end;) {
-        unsigned n = kind == FILL ? SOURCE_PAGES : OPERATIONS_MAX;
+        unsigned n = kind == READ ? OPERATIONS_MAX : SOURCE_PAGES;
 
         if (kind == FILL && trial.filled + n > trial.slots)
             break;
@@ -463,8 +466,9 @@ int main(int argc, char **argv)
         else
             path = argv[i];
     }
-    if (!path || rounds < 10 || rounds > SERIES_MAX || volume_bytes < 1 << 20 ||
-        volume_bytes > (uint64_t)SERIES_MAX * 8 * SOURCE_PAGES * PAGE_BYTES)
+    if (!path || rounds < 10 || rounds > SERIES_MAX / WRITE_ROUNDS ||
+        volume_bytes < 1 << 20 ||
+        volume_bytes > (uint64_t)SERIES_MAX * SOURCE_PAGES * PAGE_BYTES)
         usage();
     args_load_corpus(path, &corpus);
     corpus_drop_same_filled(&corpus);

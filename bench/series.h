@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#define SERIES_MAX 4096
+#define SERIES_MAX 8192
 
 struct series {
     size_t count;

@@ -13,6 +13,8 @@
  * has some. */
 #define SEARCH_MAX 64
 
+#define CACHE_LINE 64
+
 static handle_t handle_make(uint32_t span, unsigned index)
 {
     return (handle_t){(uint64_t)span << 8 | index};
@@ -115,14 +117,14 @@ static void bin_place_locked(struct pool *pool, struct pool_class *class,
 
 /* Finds a place that has RAM already, when there is no more to have. */
 static int place_in_ram_locked(struct pool *pool, struct pool_class *class,
-                               uint32_t owner, uint32_t *number, unsigned *index)
+                               uint32_t *number, unsigned *index)
 {
     for (unsigned bin = POOL_BINS; bin-- > 0;) {
         unsigned asked = 0;
 
         for (uint32_t n = class->bins[bin]; n != SPAN_NONE && asked < SEARCH_MAX;
              asked++) {
-            if (span_place(&pool->table, n, owner, index) == 0) {
+            if (span_place(&pool->table, n, index) == 0) {
                 *number = n;
                 return 0;
             }
@@ -132,44 +134,83 @@ static int place_in_ram_locked(struct pool *pool, struct pool_class *class,
     return -ENOSPC;
 }
 
-int pool_alloc(struct pool *pool, uint32_t length, uint32_t owner, handle_t *handle)
+/* Has the processor bring the place near that the class will give next.  The store to a
+ * place long unused would wait for the page's address and then for each line of it; the
+ * next writer of the class comes after some hundred others, and finds them there. */
+static void prefetch_next(const struct pool *pool, const struct pool_class *class,
+                          unsigned class_number, uint32_t number)
 {
-    unsigned class_number = size_class_of(length);
-    struct pool_class *class = &pool->classes[class_number];
-    uint32_t number = SPAN_NONE;
-    unsigned index;
+    const struct span *span = span_at(&pool->table, number);
 
-    int r = gate(GATE_POOL_ALLOC, owner);
-    if (r < 0)
-        return r;
+    if (span->live == size_classes[class_number].objects) {
+        number = class->bins[POOL_BINS - 1];
+        if (number == SPAN_NONE)
+            return;
+        span = span_at(&pool->table, number);
+    }
+    const char *at =
+        span_object(&pool->table, number, class_number, span_lowest_free(span));
+    const char *end = at + size_classes[class_number].stride_bytes;
+
+    for (; at < end; at += CACHE_LINE)
+        __builtin_prefetch(at, 1);
+}
+
+/* A used place of the class, whose owner is not set yet. */
+static int place(struct pool *pool, unsigned class_number, uint32_t *number,
+                 unsigned *index)
+{
+    struct pool_class *class = &pool->classes[class_number];
+    int r;
 
     LOCK_FOR_SCOPE(&class->lock);
     /* The fullest first: the others drain, and one day are empty. */
-    for (unsigned bin = POOL_BINS; bin-- > 0 && number == SPAN_NONE;)
-        number = class->bins[bin];
+    *number = SPAN_NONE;
+    for (unsigned bin = POOL_BINS; bin-- > 0 && *number == SPAN_NONE;)
+        *number = class->bins[bin];
 
-    if (number == SPAN_NONE) {
-        r = span_take(&pool->table, class_number, &number);
+    if (*number == SPAN_NONE) {
+        r = span_take(&pool->table, class_number, number);
         if (r < 0)
             return r;
-        r = span_place(&pool->table, number, owner, &index);
+        r = span_place(&pool->table, *number, index);
         if (r < 0) {
-            span_drop(&pool->table, number);
+            span_drop(&pool->table, *number);
             return r;
         }
         class->spans++;
     } else {
-        r = span_place(&pool->table, number, owner, &index);
-        if (r < 0 && place_in_ram_locked(pool, class, owner, &number, &index) < 0)
+        r = span_place(&pool->table, *number, index);
+        if (r < 0 && place_in_ram_locked(pool, class, number, index) < 0)
             return r;
     }
     class->live++;
     atomic_fetch_add_explicit(&pool->live_bytes,
                               size_classes[class_number].stride_bytes,
                               memory_order_relaxed);
-    bin_place_locked(pool, class, number);
+    bin_place_locked(pool, class, *number);
+    prefetch_next(pool, class, class_number, *number);
+    return 0;
+}
+
+int pool_alloc(struct pool *pool, uint32_t length, uint32_t owner, handle_t *handle)
+{
+    uint32_t number;
+    unsigned index;
+
+    int r = gate(GATE_POOL_ALLOC, owner);
+    if (r == 0)
+        r = place(pool, size_class_of(length), &number, &index);
+    if (r < 0)
+        return r;
+    span_set_owner(&pool->table, number, index, owner);
     *handle = handle_make(number, index);
     return 0;
+}
+
+void pool_prefetch(const struct pool *pool, handle_t handle)
+{
+    __builtin_prefetch(span_at(&pool->table, handle_span(handle)), 1);
 }
 
 void pool_free(struct pool *pool, handle_t handle)

@@ -68,6 +68,9 @@ int pool_alloc(struct pool *pool, uint32_t length, uint32_t owner, handle_t *han
 
 void pool_free(struct pool *pool, handle_t handle);
 
+/* Has the processor bring near what pool_free() will need.  HANDLE may be anything. */
+void pool_prefetch(const struct pool *pool, handle_t handle);
+
 /* Where the object of LENGTH bytes is. */
 static inline void *pool_object(const struct pool *pool, handle_t handle,
                                 uint32_t length)

@@ -18,7 +18,7 @@
  *   13, visits 2, units 5, version 32. */
 struct entry {
     _Atomic uint64_t meta;
-    uint64_t ref;
+    _Atomic uint64_t ref; /* guarded by the lock bit; without it a hint */
 };
 _Static_assert(sizeof(struct entry) == SLOT_BYTES, "a slot is 16 bytes");
 
@@ -54,6 +54,16 @@ static struct entry *entry_of(const struct slot_table *table, slot_t slot)
 {
     assert(slot < table->slots);
     return (struct entry *)table->leaves.slots.base + slot;
+}
+
+static uint64_t entry_ref(const struct entry *entry)
+{
+    return atomic_load_explicit(&entry->ref, memory_order_relaxed);
+}
+
+static void entry_set_ref(struct entry *entry, uint64_t ref)
+{
+    atomic_store_explicit(&entry->ref, ref, memory_order_relaxed);
 }
 
 static uint64_t leaf_of(slot_t slot)
@@ -187,7 +197,7 @@ static struct slot_content content_of(const struct entry *entry, uint64_t meta)
         .codec = (uint8_t)CODEC_OF(meta),
         .length = (uint16_t)LENGTH_OF(meta),
         .units = (uint8_t)UNITS_OF(meta),
-        .ref = entry->ref,
+        .ref = entry_ref(entry),
     };
 }
 
@@ -225,11 +235,11 @@ static uint64_t switch_locked(struct slot_table *table, slot_t slot, uint64_t me
     struct entry *entry = entry_of(table, slot);
 
     *old = content_of(entry, meta);
-    entry->ref = new->ref;
+    entry_set_ref(entry, new->ref);
     meta = (uint64_t) new->state << STATE_SHIFT | (uint64_t) new->codec << CODEC_SHIFT |
            (uint64_t) new->length << LENGTH_SHIFT |
            (uint64_t)(VERSION_OF(meta) + 1) << VERSION_SHIFT;
-    assert(is_legal(meta, entry->ref));
+    assert(is_legal(meta, entry_ref(entry)));
     int change = (new->state != SLOT_EMPTY) - (old->state != SLOT_EMPTY);
     if (change)
         leaf_count(&table->leaves, leaf_of(slot), change);
@@ -240,7 +250,8 @@ static bool ticket_holds(const struct slot_ticket *ticket, const struct entry *e
                          uint64_t meta)
 {
     return ticket->version == VERSION_OF(meta) &&
-           ticket->content.state == STATE_OF(meta) && ticket->content.ref == entry->ref;
+           ticket->content.state == STATE_OF(meta) &&
+           ticket->content.ref == entry_ref(entry);
 }
 
 /* -- Looking. -- */
@@ -360,20 +371,47 @@ void slot_ticket_close(struct slot_table *table, const struct slot_ticket *ticke
     leaf_unpin(&table->leaves, leaf_of(ticket->slot));
 }
 
+/* -- A write to come. -- */
+
+void slot_prefetch(const struct slot_table *table, slot_t slot)
+{
+    __builtin_prefetch(entry_of(table, slot), 1);
+}
+
+bool slot_try_pin(struct slot_table *table, slot_t slot, uint64_t *ref)
+{
+    if (!leaf_try_pin(&table->leaves, leaf_of(slot)))
+        return false;
+    *ref = entry_ref(entry_of(table, slot));
+    return true;
+}
+
+void slot_unpin(struct slot_table *table, slot_t slot)
+{
+    leaf_unpin(&table->leaves, leaf_of(slot));
+}
+
 /* -- Edges. -- */
+
+void slot_put_pinned(struct slot_table *table, slot_t slot,
+                     const struct slot_content *new, struct slot_content *old)
+{
+    assert(new->state != SLOT_EMPTY &&new->state != SLOT_STORED);
+    struct entry *entry = entry_of(table, slot);
+    uint64_t meta = switch_locked(table, slot, entry_lock(entry), new, old);
+
+    entry_unlock(entry, meta);
+    (void)gate(GATE_EDGE_DONE, slot);
+}
 
 int slot_put(struct slot_table *table, slot_t slot, const struct slot_content *new,
              struct slot_content *old)
 {
-    assert(new->state != SLOT_EMPTY &&new->state != SLOT_STORED);
     int r = leaf_pin(&table->leaves, leaf_of(slot));
     if (r < 0)
         return r;
 
-    struct entry *entry = entry_of(table, slot);
-    uint64_t meta = switch_locked(table, slot, entry_lock(entry), new, old);
-    entry_unlock(entry, meta);
-    (void)gate(GATE_EDGE_DONE, slot);
+    slot_put_pinned(table, slot, new, old);
     leaf_unpin(&table->leaves, leaf_of(slot));
     return 0;
 }
@@ -412,7 +450,7 @@ static int switch_if(struct slot_table *table, const struct slot_ticket *ticket,
         return -ESTALE;
     }
     meta = switch_locked(table, ticket->slot, meta, new, old) | (meta & keep) | set;
-    assert(is_legal(meta, entry->ref));
+    assert(is_legal(meta, entry_ref(entry)));
     entry_unlock(entry, meta);
     (void)gate(GATE_EDGE_DONE, ticket->slot);
     leaf_unpin(&table->leaves, leaf);
@@ -459,7 +497,7 @@ void slot_move_locked(struct slot_table *table, slot_t slot, uint64_t handle)
 
     assert(STATE_OF(meta) == SLOT_COMPRESSED || STATE_OF(meta) == SLOT_HUGE);
     assert(!(MARKS_OF(meta) & SLOT_WRITING));
-    entry->ref = handle;
+    entry_set_ref(entry, handle);
     entry_store_locked(entry, meta + (UINT64_C(1) << VERSION_SHIFT));
 }
 
@@ -624,7 +662,7 @@ int slot_check(struct slot_table *table, slot_t slot)
     if (!slot_lock(table, slot, SLOT_INSPECT, &content))
         return 0;
     struct entry *entry = entry_of(table, slot);
-    bool legal = is_legal(entry_meta_locked(entry), entry->ref);
+    bool legal = is_legal(entry_meta_locked(entry), entry_ref(entry));
     slot_unlock(table, slot);
     return legal ? 0 : -EUCLEAN;
 }

@@ -167,11 +167,25 @@ void slot_ticket_take_locked(struct slot_table *table, slot_t slot,
                              struct slot_ticket *ticket);
 void slot_ticket_close(struct slot_table *table, const struct slot_ticket *ticket);
 
+/* -- A write to come. -- */
+
+/* Has the processor bring the slot near. */
+void slot_prefetch(const struct slot_table *table, slot_t slot);
+
+/* Pins the slot's leaf, if it is there, and tells what the slot refers to.  REF is a
+ * hint: nothing is locked, so it may be out of date already. */
+bool slot_try_pin(struct slot_table *table, slot_t slot, uint64_t *ref);
+void slot_unpin(struct slot_table *table, slot_t slot);
+
 /* -- Edges of the request path.  They lock, switch and unlock. -- */
 
 /* A write.  -ENOSPC, -ENOMEM: no RAM for the leaf. */
 int slot_put(struct slot_table *table, slot_t slot, const struct slot_content *new,
              struct slot_content *old);
+
+/* The same for a slot whose leaf the caller has pinned. */
+void slot_put_pinned(struct slot_table *table, slot_t slot,
+                     const struct slot_content *new, struct slot_content *old);
 
 /* A partial write, a promotion.  -ESTALE: see V2. */
 int slot_put_if(struct slot_table *table, const struct slot_ticket *ticket,

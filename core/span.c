@@ -132,19 +132,18 @@ unsigned span_highest_used(const struct span *span)
     return 0;
 }
 
-static uint32_t *owner_of(const struct span_table *table, uint32_t number,
-                          unsigned index)
+static _Atomic uint32_t *owner_of(const struct span_table *table, uint32_t number,
+                                  unsigned index)
 {
     struct span *span = span_at(table, number);
 
     if (span->class == SIZE_CLASS_RAW)
         return &span->raw_owners[index];
     /* Strides are multiples of 16: the last four bytes are aligned. */
-    return (uint32_t *)(span_object(table, number, span->class, index + 1) - 4);
+    return (_Atomic uint32_t *)(span_object(table, number, span->class, index + 1) - 4);
 }
 
-int span_place(struct span_table *table, uint32_t number, uint32_t owner,
-               unsigned *index)
+int span_place(struct span_table *table, uint32_t number, unsigned *index)
 {
     struct span *span = span_at(table, number);
     unsigned place = span_lowest_free(span);
@@ -163,7 +162,6 @@ int span_place(struct span_table *table, uint32_t number, uint32_t owner,
 
     span->used[place / 64] |= UINT64_C(1) << place % 64;
     span->live++;
-    *owner_of(table, number, place) = owner;
     *index = place;
     return 0;
 }
@@ -179,7 +177,13 @@ void span_unplace(struct span_table *table, uint32_t number, unsigned index)
 
 uint32_t span_owner(const struct span_table *table, uint32_t number, unsigned index)
 {
-    return *owner_of(table, number, index);
+    return atomic_load_explicit(owner_of(table, number, index), memory_order_relaxed);
+}
+
+void span_set_owner(struct span_table *table, uint32_t number, unsigned index,
+                    uint32_t owner)
+{
+    atomic_store_explicit(owner_of(table, number, index), owner, memory_order_relaxed);
 }
 
 void span_trim(struct span_table *table, uint32_t number)

@@ -39,7 +39,7 @@ struct span {
     bool emptying; /* its objects are to move elsewhere: goes into no list meanwhile */
 
     /* SIZE_CLASS_RAW: slot numbers; other classes keep them behind each object. */
-    _Alignas(64) uint32_t raw_owners[SPAN_PAGES_MAX];
+    _Alignas(64) _Atomic uint32_t raw_owners[SPAN_PAGES_MAX];
 };
 
 struct span_table {
@@ -82,10 +82,9 @@ int span_take(struct span_table *table, unsigned class, uint32_t *number);
  * held when nobody else can find the span. */
 void span_drop(struct span_table *table, uint32_t number);
 
-/* Uses the lowest free place, which must exist, for an object of OWNER.
- * -ENOSPC: RAM for it is past the memory limit; nothing has changed. */
-int span_place(struct span_table *table, uint32_t number, uint32_t owner,
-               unsigned *index);
+/* Uses the lowest free place, which must exist.  -ENOSPC: RAM for it is past the memory
+ * limit; nothing has changed. */
+int span_place(struct span_table *table, uint32_t number, unsigned *index);
 
 void span_unplace(struct span_table *table, uint32_t number, unsigned index);
 
@@ -98,7 +97,12 @@ unsigned span_next_used(const struct span *span, unsigned from);
 /* The highest used place of a span that is not empty. */
 unsigned span_highest_used(const struct span *span);
 
+/* The slot of the object at a used place.  Before it is set it is that of the object
+ * which was there last, or 0.  Set without the class's lock, by who has the place: the
+ * store waits for memory, and would make all writers of the class wait. */
 uint32_t span_owner(const struct span_table *table, uint32_t number, unsigned index);
+void span_set_owner(struct span_table *table, uint32_t number, unsigned index,
+                    uint32_t owner);
 
 /* Gives back RAM behind the last used place. */
 void span_trim(struct span_table *table, uint32_t number);
