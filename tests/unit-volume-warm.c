@@ -232,4 +232,81 @@ START_TEST(reads_from_ram_are_within_5_points_of_an_lru)
 }
 END_TEST
 
-HARNESS_MAIN("unit-volume-warm", reads_from_ram_are_within_5_points_of_an_lru)
+/* -- Against a scan. -- */
+
+#define SCAN_PAGES 8192u
+#define WARM_PAGES 1000u /* from 0; the others are stored */
+
+/* Fetches only: the cleaner reads too. */
+static uint64_t fetches(void)
+{
+    return harness_stat(volume, STAT_bd_reads);
+}
+
+/* Reads WARM_PAGES; how many of them had to be fetched. */
+static uint64_t fetches_of_warm_pages(void)
+{
+    uint64_t before = fetches();
+
+    for (uint64_t page = 0; page < WARM_PAGES; page++)
+        read_page(page);
+    return fetches() - before;
+}
+
+/* All is stored, and then the warm pages are wanted twice.  There is room for them and some
+ * more, and so for few of the pages that a scan sees. */
+static void open_warm(void)
+{
+    uint64_t object_bytes = (OBJECT_BYTES_MIN + OBJECT_BYTES_MAX) / 2;
+
+    open_volume((uint64_t)SCAN_PAGES * PAGE, WARM_PAGES * object_bytes * 2);
+    for (uint64_t page = 0; page < SCAN_PAGES; page++)
+        write_page(page, 0);
+    ck_assert_int_eq(volume_writeback(volume), 0);
+    ck_assert_uint_eq(pages_in_ram(), 0);
+    (void)fetches_of_warm_pages();
+    (void)fetches_of_warm_pages();
+    ck_assert_uint_eq(fetches_of_warm_pages(), 0);
+    ck_assert_uint_eq(pages_in_ram(), WARM_PAGES);
+}
+
+START_TEST(sequential_scan_evicts_nothing_that_is_warm)
+{
+    open_warm();
+    uint64_t evicted = harness_stat(volume, STAT_bd_writes),
+             promoted = harness_stat(volume, STAT_promotions), before = fetches();
+
+    for (uint64_t page = WARM_PAGES; page < SCAN_PAGES; page++)
+        read_page(page);
+    ck_assert_uint_eq(fetches(), before + SCAN_PAGES - WARM_PAGES);
+    ck_assert_uint_eq(harness_stat(volume, STAT_promotions), promoted);
+    ck_assert_uint_eq(fetches_of_warm_pages(), 0);
+    ck_assert_uint_eq(harness_stat(volume, STAT_bd_writes), evicted);
+    ck_assert_uint_eq(pages_in_ram(), WARM_PAGES);
+    close_volume();
+}
+END_TEST
+
+START_TEST(second_access_to_a_stored_page_brings_it_back_to_ram)
+{
+    open_warm();
+    for (uint64_t page = SCAN_PAGES - 10; page < SCAN_PAGES; page++) {
+        uint64_t before = fetches(), promoted = harness_stat(volume, STAT_promotions);
+
+        read_page(page);
+        ck_assert_uint_eq(fetches(), before + 1);
+        ck_assert_uint_eq(harness_stat(volume, STAT_promotions), promoted);
+        read_page(page);
+        ck_assert_uint_eq(fetches(), before + 2);
+        ck_assert_uint_eq(harness_stat(volume, STAT_promotions), promoted + 1);
+        read_page(page);
+        ck_assert_uint_eq(fetches(), before + 2);
+    }
+    ck_assert_uint_eq(pages_in_ram(), WARM_PAGES + 10);
+    close_volume();
+}
+END_TEST
+
+HARNESS_MAIN("unit-volume-warm", reads_from_ram_are_within_5_points_of_an_lru,
+             sequential_scan_evicts_nothing_that_is_warm,
+             second_access_to_a_stored_page_brings_it_back_to_ram)
