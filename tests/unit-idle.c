@@ -212,39 +212,20 @@ END_TEST
 
 /* -- What it costs. -- */
 
-static void one_call(void *opaque)
+static void one_call(void)
 {
-    (void)opaque;
     now += MINUTE_MS;
     idle_fill(&idle, NULL, VISITS, now);
 }
 
-/* The thread sanitizer and valgrind leave too few addresses for it. */
-static slot_t slots_of_4_tib(void)
+static void begin(void)
 {
-#ifdef HARNESS_TSAN
-    return SLOTS;
-#else
-    return harness_is_slow() ? SLOTS : (UINT64_C(4) << 40) / PAGE;
-#endif
+    idle_init(&idle, &policy.parts, IDLE_AUTO, now);
 }
 
 START_TEST(call_is_bounded_at_4_tib)
 {
-    policy_close(&policy);
-    policy_open(&policy, slots_of_4_tib());
-    idle_init(&idle, &policy.parts, IDLE_AUTO, now);
-    double sparse = policy_least_ms(one_call, NULL);
-    for (slot_t slot = 0; slot < 20 * VISITS && slot < slots_of_4_tib(); slot++)
-        policy_put(&policy, slot, false);
-    idle_init(&idle, &policy.parts, IDLE_AUTO, now);
-    double full = policy_least_ms(one_call, NULL);
-    printf("4 TiB: %.3f ms a call where it is sparse, %.3f ms where it is not\n",
-           sparse, full);
-    if (!harness_is_slow()) {
-        ck_assert_msg(sparse < 1, "%g ms", sparse);
-        ck_assert_msg(full < 1, "%g ms", full);
-    }
+    policy_check_cost_at_4_tib(&policy, 20 * VISITS, begin, one_call);
 }
 END_TEST
 

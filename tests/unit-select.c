@@ -6,8 +6,6 @@
 
 #include "select.h"
 
-#include <stdio.h>
-
 #include "policy.h"
 
 #define SLOTS 4096
@@ -136,40 +134,21 @@ START_TEST(full_segment_stops_and_the_hand_stays)
 }
 END_TEST
 
-static void one_call(void *opaque)
+static void one_call(void)
 {
     unsigned found;
 
-    (void)opaque;
     choose(VISITS, UINT64_MAX, 0, 1, &found, NULL);
 }
 
-/* The thread sanitizer and valgrind leave too few addresses for it. */
-static slot_t slots_of_4_tib(void)
+static void begin(void)
 {
-#ifdef HARNESS_TSAN
-    return SLOTS;
-#else
-    return harness_is_slow() ? SLOTS : (UINT64_C(4) << 40) / PAGE;
-#endif
+    select_init(&chooser, &policy.parts);
 }
 
 START_TEST(call_is_bounded_at_4_tib)
 {
-    policy_close(&policy);
-    policy_open(&policy, slots_of_4_tib());
-    select_init(&chooser, &policy.parts);
-    double sparse = policy_least_ms(one_call, NULL);
-    for (slot_t slot = 0; slot < 20 * VISITS && slot < slots_of_4_tib(); slot++)
-        policy_put(&policy, slot, false);
-    select_init(&chooser, &policy.parts);
-    double full = policy_least_ms(one_call, NULL);
-    printf("4 TiB: %.3f ms a call where it is sparse, %.3f ms where it is not\n",
-           sparse, full);
-    if (!harness_is_slow()) {
-        ck_assert_msg(sparse < 1, "%g ms", sparse);
-        ck_assert_msg(full < 1, "%g ms", full);
-    }
+    policy_check_cost_at_4_tib(&policy, 20 * VISITS, begin, one_call);
 }
 END_TEST
 
