@@ -1,7 +1,8 @@
 /* race-writeback-model.c - random-model.h on volumes whose pages come and go
  *
- * The volume is several times what its memory-limit holds, and the backing store little larger
- * than the volume: eviction, fetches, promotion, cleaning and compaction all go on all the time.
+ * The volume is several times what its memory-limit holds, and the backing store little
+ * larger than the volume: eviction, fetches, promotion, cleaning and compaction all go
+ * on all the time.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */

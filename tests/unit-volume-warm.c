@@ -199,8 +199,8 @@ static void replay(const struct trace *trace, unsigned long from, unsigned long 
             read_page(trace->accesses[i].page);
 }
 
-/* Every fourth page fits.  Both see the same: all pages written once, a warm-up, and then what
- * counts. */
+/* Every fourth page fits.  Both see the same: all pages written once, a warm-up, and
+ * then what counts. */
 START_TEST(reads_from_ram_are_within_5_points_of_an_lru)
 {
     struct trace trace = {.pages = harness_is_slow() ? 4096 : 16384};
@@ -253,8 +253,8 @@ static uint64_t fetches_of_warm_pages(void)
     return fetches() - before;
 }
 
-/* All is stored, and then the warm pages are wanted twice.  There is room for them and some
- * more, and so for few of the pages that a scan sees. */
+/* All is stored, and then the warm pages are wanted twice.  There is room for them
+ * and some more, and so for few of the pages that a scan sees. */
 static void open_warm(void)
 {
     uint64_t object_bytes = (OBJECT_BYTES_MIN + OBJECT_BYTES_MAX) / 2;
