@@ -3,6 +3,7 @@
 
 #include "harness.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -218,9 +219,33 @@ void harness_check(struct volume *volume)
     ck_assert_msg(volume_check(volume, &reason) == 0, "%s", reason.text);
 }
 
+/* Of a volume without pages nothing may be left, in RAM or on the backing store. */
+static void check_nothing_stays(struct volume *volume)
+{
+    static const unsigned char page[PAGE] = {1, 2, 3};
+
+    ck_assert_int_eq(volume_trim(volume, 0, volume_size_bytes(volume)), 0);
+    if (volume_writeback(volume) == -EINVAL) {
+        harness_check(volume);
+        return;
+    }
+    /* A segment that is being filled is in use; this page fills and ends it. */
+    ck_assert_int_eq(volume_write(volume, 0, PAGE, page), 0);
+    ck_assert_int_eq(volume_writeback(volume), 0);
+    ck_assert_int_eq(volume_trim(volume, 0, PAGE), 0);
+    for (unsigned turns = 0; harness_stat(volume, STAT_bd_used_size) > 0; turns++) {
+        ck_assert_msg(turns < 1000,
+                      "%" PRIu64 " bytes of the backing store stay in use",
+                      harness_stat(volume, STAT_bd_used_size));
+        ck_assert_int_eq(volume_writeback(volume), 0);
+    }
+    harness_check(volume);
+}
+
 void harness_close(struct volume *volume)
 {
     harness_check(volume);
+    check_nothing_stays(volume);
     volume_close(volume);
 }
 

@@ -95,7 +95,8 @@ struct backing;
 struct volume *harness_open_with(struct backing *backing, const char *key, ...)
     __attribute__((sentinel));
 
-/* Checks it and closes it.  The end of every test that has a volume. */
+/* Checks it, trims it, checks that nothing of it is left in RAM or on the backing
+ * store, and closes it.  The end of every test that has a volume. */
 void harness_close(struct volume *volume);
 
 void harness_check(struct volume *volume);
