@@ -12,6 +12,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "segment-format.h"
+
 #define OPS 3
 
 struct queue {
@@ -30,12 +32,22 @@ struct faulty {
     struct queue ready; /* to be answered by the loop; result in moved */
     struct queue held[OPS];
     unsigned held_count[OPS];
-    bool holding[OPS];
+    struct {
+        uint32_t least_bytes, most_bytes;
+    } holding[OPS]; /* I/O of so many bytes */
     unsigned fail_count[OPS];
     int fail_result[OPS];
     unsigned count[OPS], done[OPS];
     unsigned illegal;
+    void (*on_close)(void *opaque);
+    void *on_close_opaque;
 };
+
+static bool is_to_be_held(const struct faulty *faulty, const struct backing_io *io)
+{
+    return io->bytes >= faulty->holding[io->op].least_bytes &&
+           io->bytes <= faulty->holding[io->op].most_bytes;
+}
 
 static void push(struct queue *queue, struct backing_io *io)
 {
@@ -102,7 +114,7 @@ static void submit(struct backing *backing, struct backing_io *io)
     if (!is_legal(faulty, io)) {
         faulty->illegal++;
         answer(faulty, io, -EINVAL);
-    } else if (faulty->holding[io->op]) {
+    } else if (is_to_be_held(faulty, io)) {
         push(&faulty->held[io->op], io);
         faulty->held_count[io->op]++;
         pthread_cond_broadcast(&faulty->changed);
@@ -150,6 +162,8 @@ static void close_faulty(struct backing *backing)
 {
     struct faulty *faulty = (struct faulty *)backing;
 
+    if (faulty->on_close)
+        faulty->on_close(faulty->on_close_opaque);
     for (unsigned op = 0; op < OPS; op++)
         assert(!faulty->held[op].head);
     if (faulty->wake)
@@ -196,11 +210,28 @@ unsigned char *faulty_bytes(struct faulty *faulty)
     return faulty->bytes;
 }
 
-void faulty_hold(struct faulty *faulty, enum backing_op op)
+static void hold(struct faulty *faulty, enum backing_op op, uint32_t least_bytes,
+                 uint32_t most_bytes)
 {
     pthread_mutex_lock(&faulty->lock);
-    faulty->holding[op] = true;
+    faulty->holding[op].least_bytes = least_bytes;
+    faulty->holding[op].most_bytes = most_bytes;
     pthread_mutex_unlock(&faulty->lock);
+}
+
+void faulty_hold(struct faulty *faulty, enum backing_op op)
+{
+    hold(faulty, op, 1, UINT32_MAX);
+}
+
+void faulty_hold_fetches(struct faulty *faulty)
+{
+    hold(faulty, BACKING_READ, 1, SEGMENT_BYTES - 1);
+}
+
+void faulty_hold_cleaner(struct faulty *faulty)
+{
+    hold(faulty, BACKING_READ, SEGMENT_BYTES, SEGMENT_BYTES);
 }
 
 void faulty_wait_held(struct faulty *faulty, enum backing_op op, unsigned n)
@@ -216,7 +247,7 @@ void faulty_release(struct faulty *faulty, enum backing_op op, int result)
     struct backing_io *io;
 
     pthread_mutex_lock(&faulty->lock);
-    faulty->holding[op] = false;
+    faulty->holding[op].most_bytes = 0;
     while ((io = pop(&faulty->held[op]))) {
         faulty->held_count[op]--;
         answer(faulty, io, result);
@@ -261,6 +292,28 @@ void faulty_wait_done(struct faulty *faulty, enum backing_op op, unsigned n)
     while (faulty->done[op] < n)
         pthread_cond_wait(&faulty->changed, &faulty->lock);
     pthread_mutex_unlock(&faulty->lock);
+}
+
+unsigned faulty_wait_all_done(struct faulty *faulty)
+{
+    unsigned total = 0;
+
+    pthread_mutex_lock(&faulty->lock);
+    for (unsigned op = 0; op < OPS; op++) {
+        unsigned submitted = faulty->count[op];
+
+        while (faulty->done[op] < submitted)
+            pthread_cond_wait(&faulty->changed, &faulty->lock);
+        total += submitted;
+    }
+    pthread_mutex_unlock(&faulty->lock);
+    return total;
+}
+
+void faulty_on_close(struct faulty *faulty, void (*fn)(void *opaque), void *opaque)
+{
+    faulty->on_close = fn;
+    faulty->on_close_opaque = opaque;
 }
 
 unsigned faulty_illegal(struct faulty *faulty)

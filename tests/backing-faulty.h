@@ -24,6 +24,10 @@ unsigned char *faulty_bytes(struct faulty *faulty);
 /* From now on I/O of kind OP is held: neither done nor answered. */
 void faulty_hold(struct faulty *faulty, enum backing_op op);
 
+/* Of reads only those of fetches, or only the cleaner's. */
+void faulty_hold_fetches(struct faulty *faulty);
+void faulty_hold_cleaner(struct faulty *faulty);
+
 /* Waits until N I/Os of kind OP are held. */
 void faulty_wait_held(struct faulty *faulty, enum backing_op op, unsigned n);
 
@@ -42,6 +46,14 @@ void faulty_wait_count(struct faulty *faulty, enum backing_op op, unsigned n);
 
 /* Waits until the done functions of N I/Os of kind OP have been called and have returned. */
 void faulty_wait_done(struct faulty *faulty, enum backing_op op, unsigned n);
+
+/* Waits until all that was submitted so far is done in this sense; how many I/Os those
+ * were. */
+unsigned faulty_wait_all_done(struct faulty *faulty);
+
+/* Calls FN when the volume closes the store: the writeback thread has ended, and all
+ * the rest of the volume is still there. */
+void faulty_on_close(struct faulty *faulty, void (*fn)(void *opaque), void *opaque);
 
 /* I/Os whose range is not aligned or not within the store; there must never be one. */
 unsigned faulty_illegal(struct faulty *faulty);

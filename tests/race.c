@@ -177,6 +177,15 @@ void race_expect(const unsigned char *page)
     model_write(&race_model, RACE_AT, PAGE, page);
 }
 
+void race_expect_a(void)
+{
+    race_expect(race_a);
+}
+
+void race_expect_nothing_new(void)
+{
+}
+
 void race_expect_zeroes(void)
 {
     model_zero(&race_model, RACE_AT, PAGE);

@@ -65,6 +65,8 @@ void race_make_holes(void);
 /* -- Outcomes, told to the model. -- */
 
 void race_expect(const unsigned char *page);
+void race_expect_a(void);
+void race_expect_nothing_new(void);
 void race_expect_zeroes(void);
 void race_expect_part(void);
 void race_expect_other_part(void);
