@@ -108,3 +108,21 @@ field() {
 stat_at_end() {
     sed -n "s/^zslot: $1=//p" log
 }
+
+# refused 'ARGUMENTS' WORD...: nbdkit zslot ARGUMENTS ends before it serves, and says one sentence
+# in which all of these words are found. The file "sentences" has a line for each that was.
+refused() {
+    local arguments=$1 status=0 said word
+    shift
+    # --run is what would be served.
+    # shellcheck disable=SC2086
+    timeout 60 "$NBDKIT" -U - zslot $arguments --run 'echo it is served' >out 2>err || status=$?
+    [ ! -s out ] || fail "zslot $arguments: $(cat out)"
+    [ "$status" = 1 ] || fail "zslot $arguments: status $status: $(cat err)"
+    [ "$(wc -l <err)" = 1 ] || fail "zslot $arguments: not one line: $(cat err)"
+    said=$(sed 's/^nbdkit: error: //' err)
+    for word; do
+        [[ $said == *"$word"* ]] || fail "zslot $arguments: \"$word\" is not in: $said"
+    done
+    echo "zslot $arguments: $said" >>sentences
+}

@@ -51,21 +51,6 @@ for turn in 1 2; do
                  pages, evicted / 1048576, written / evicted, rss / 1024 }'
 done
 
-# refused 'ARGUMENTS' WORD...: ends before it serves, with one sentence that has these words
-refused() {
-    local arguments=$1 status=0 said word
-    shift
-    # shellcheck disable=SC2086
-    timeout 60 "$NBDKIT" -U - zslot $arguments --run 'echo it is served' >out 2>err || status=$?
-    [ ! -s out ] || fail "zslot $arguments: $(cat out)"
-    [ "$status" = 1 ] || fail "zslot $arguments: status $status: $(cat err)"
-    [ "$(wc -l <err)" = 1 ] || fail "zslot $arguments: not one line: $(cat err)"
-    said=$(cat err)
-    for word; do
-        [[ $said == *"$word"* ]] || fail "zslot $arguments: \"$word\" is not in: $said"
-    done
-}
-
 memory="memory-limit=64M"
 mkdir below
 mkfifo fifo
