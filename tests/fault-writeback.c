@@ -1,4 +1,4 @@
-/* fault-writeback.c - a backing store that fails, hangs, lies or is full
+/* fault-writeback.c - a backing store that does not write, hangs or is full
  *
  * Whatever it does: no page is lost that is in RAM, no read gets wrong data, no space leaks.  Each
  * test ends with volume_check(), which compares the account of the space with the slots.
@@ -8,103 +8,33 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "backing-faulty.h"
-#include "harness.h"
-#include "model.h"
-#include "sample.h"
-#include "segment-format.h"
-
-#define SIZE (8 * MIB)
-#define STORE_BYTES (16 * MIB)
-#define PAGES 300 /* with content: some four segments of objects */
-#define OBJECT_BYTES 3000
-#define OBJECTS_BYTES_MIN (PAGES * (uint64_t)OBJECT_BYTES)
-
-static struct faulty *faulty;
-static struct volume *volume;
-static struct model model;
-
-static void setup(void)
-{
-    unsigned char page[PAGE];
-
-    faulty = faulty_new(STORE_BYTES);
-    volume = harness_open_with(faulty_backing(faulty), "size", "8M", "compressor",
-                               "lz4", NULL);
-    model_open(&model, SIZE);
-    for (unsigned i = 0; i < PAGES; i++) {
-        sample_sized(OBJECT_BYTES, i, page);
-        if (i % 16 == 0)
-            sample_page(SAMPLE_RANDOM, i, page);
-        model_write_both(&model, volume, i * PAGE, PAGE, page);
-    }
-    /* The store's own header. */
-    faulty_wait_done(faulty, BACKING_WRITE, 1);
-}
-
-static void teardown(void)
-{
-    if (!volume)
-        return;
-    ck_assert_uint_eq(faulty_illegal(faulty), 0);
-    model_compare_all(&model, volume);
-    harness_close(volume);
-    model_close(&model);
-}
-
-static uint64_t stat_of(enum stat_id stat)
-{
-    return harness_stat(volume, stat);
-}
-
-static void write_back(void)
-{
-    ck_assert_int_eq(volume_writeback(volume), 0);
-}
-
-static void store_all(void)
-{
-    write_back();
-    ck_assert_uint_eq(stat_of(STAT_bd_count), PAGES);
-    ck_assert_uint_eq(stat_of(STAT_compr_data_size), 0);
-}
-
-static int read_page(uint64_t page)
-{
-    unsigned char data[PAGE];
-    int r = volume_read(volume, page * PAGE, PAGE, data);
-
-    if (r == 0)
-        ck_assert_mem_eq(data, model.bytes + page * PAGE, PAGE);
-    return r;
-}
+#include "stored.h"
 
 /* -- Writes that fail. -- */
 
 static void fail_writes(int err)
 {
-    uint64_t failed = stat_of(STAT_failed_writebacks);
+    uint64_t failed = stored_stat(STAT_failed_writebacks);
 
     faulty_fail(faulty, BACKING_WRITE, UINT32_MAX, err);
-    write_back();
-    ck_assert_uint_ge(stat_of(STAT_failed_writebacks),
+    stored_write_back();
+    ck_assert_uint_ge(stored_stat(STAT_failed_writebacks),
                       failed + OBJECTS_BYTES_MIN / SEGMENT_BYTES);
-    ck_assert_uint_eq(stat_of(STAT_bd_count), 0);
-    ck_assert_uint_eq(stat_of(STAT_bd_writes), 0);
-    ck_assert_uint_eq(stat_of(STAT_bd_evicted_size), 0);
-    ck_assert_uint_eq(stat_of(STAT_bd_used_size), 0);
-    ck_assert_uint_eq(stat_of(STAT_bd_live_size), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_writes), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_evicted_size), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_used_size), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_live_size), 0);
     model_compare_all(&model, volume);
     ck_assert_uint_eq(faulty_count(faulty, BACKING_READ), 0);
     harness_check(volume);
 
     faulty_fail(faulty, BACKING_WRITE, 0, 0);
-    store_all();
-    ck_assert_uint_eq(stat_of(STAT_bd_writes), PAGES);
+    stored_write_back_all();
+    ck_assert_uint_eq(stored_stat(STAT_bd_writes), PAGES);
 }
 
 START_TEST(pages_of_a_failed_write_stay_in_ram_and_a_retry_succeeds)
@@ -122,13 +52,13 @@ END_TEST
 START_TEST(one_failed_segment_does_not_keep_the_others)
 {
     faulty_fail(faulty, BACKING_WRITE, 1, -EIO);
-    write_back();
-    ck_assert_uint_eq(stat_of(STAT_failed_writebacks), 1);
-    ck_assert_uint_gt(stat_of(STAT_bd_count), 0);
-    ck_assert_uint_lt(stat_of(STAT_bd_count), PAGES);
+    stored_write_back();
+    ck_assert_uint_eq(stored_stat(STAT_failed_writebacks), 1);
+    ck_assert_uint_gt(stored_stat(STAT_bd_count), 0);
+    ck_assert_uint_lt(stored_stat(STAT_bd_count), PAGES);
     harness_check(volume);
     model_compare_all(&model, volume);
-    write_back();
+    stored_write_back();
 }
 END_TEST
 
@@ -137,17 +67,17 @@ START_TEST(requests_for_ram_go_on_while_writes_keep_failing)
     unsigned char page[PAGE];
 
     faulty_fail(faulty, BACKING_WRITE, UINT32_MAX, -EIO);
-    write_back();
+    stored_write_back();
     for (unsigned i = 0; i < PAGES; i++) {
-        ck_assert_int_eq(read_page(i), 0);
+        ck_assert_int_eq(stored_read_page(i), 0);
         sample_sized(OBJECT_BYTES, i + 7000, page);
         model_write_both(&model, volume, i * PAGE, PAGE, page);
         model_write_both(&model, volume, i * PAGE + 100, 77, page + 9);
     }
     model_trim_both(&model, volume, 0, 10 * PAGE);
-    write_back();
-    ck_assert_uint_eq(stat_of(STAT_failed_reads), 0);
-    ck_assert_uint_eq(stat_of(STAT_failed_writes), 0);
+    stored_write_back();
+    ck_assert_uint_eq(stored_stat(STAT_failed_reads), 0);
+    ck_assert_uint_eq(stored_stat(STAT_failed_writes), 0);
 }
 END_TEST
 
@@ -174,166 +104,28 @@ START_TEST(failed_header_is_written_again_but_not_without_pause)
 }
 END_TEST
 
-/* -- Reads that fail. -- */
-
-START_TEST(read_error_is_eio_and_the_page_is_still_there)
-{
-    store_all();
-    faulty_fail(faulty, BACKING_READ, 2, -ENODEV);
-    ck_assert_int_eq(read_page(1), -EIO);
-    ck_assert_int_eq(read_page(1), -EIO);
-    ck_assert_uint_eq(stat_of(STAT_failed_reads), 2);
-    ck_assert_uint_eq(stat_of(STAT_corrupt_objects), 0);
-    ck_assert_uint_eq(stat_of(STAT_bd_count), PAGES);
-    harness_check(volume);
-    ck_assert_int_eq(read_page(1), 0);
-    ck_assert_uint_eq(stat_of(STAT_failed_reads), 2);
-}
-END_TEST
-
-START_TEST(partial_write_that_cannot_read_is_eio_and_changes_nothing)
-{
-    store_all();
-    faulty_fail(faulty, BACKING_READ, 1, -EIO);
-    ck_assert_int_eq(volume_write(volume, PAGE + 5, 10, "0123456789"), -EIO);
-    ck_assert_uint_eq(stat_of(STAT_failed_writes), 1);
-    ck_assert_uint_eq(stat_of(STAT_bd_count), PAGES);
-    ck_assert_int_eq(read_page(1), 0);
-    model_write_both(&model, volume, PAGE + 5, 10, "0123456789");
-    ck_assert_uint_eq(stat_of(STAT_bd_count), PAGES - 1);
-}
-END_TEST
-
-START_TEST(write_and_trim_of_a_page_that_cannot_be_read_succeed)
-{
-    unsigned char page[PAGE];
-
-    store_all();
-    faulty_fail(faulty, BACKING_READ, UINT32_MAX, -EIO);
-    sample_sized(OBJECT_BYTES, 9000, page);
-    model_write_both(&model, volume, PAGE, PAGE, page);
-    model_trim_both(&model, volume, 2 * PAGE, PAGE);
-    ck_assert_int_eq(read_page(1), 0);
-    ck_assert_int_eq(read_page(2), 0);
-    ck_assert_int_eq(read_page(3), -EIO);
-    faulty_fail(faulty, BACKING_READ, 0, 0);
-}
-END_TEST
-
-START_TEST(truncated_store_is_eio_and_ram_goes_on)
-{
-    unsigned char page[PAGE];
-
-    store_all();
-    sample_sized(OBJECT_BYTES, 9000, page);
-    model_write_both(&model, volume, PAGE, PAGE, page);
-    faulty_truncate(faulty, SEGMENT_BYTES);
-    for (unsigned i = 0; i < PAGES; i++)
-        ck_assert_int_eq(read_page(i), i == 1 ? 0 : -EIO);
-    ck_assert_uint_eq(stat_of(STAT_failed_reads), PAGES - 1);
-    harness_check(volume);
-    faulty_truncate(faulty, STORE_BYTES);
-}
-END_TEST
-
-/* -- Bytes that are not what was written. -- */
-
-/* Page 0 alone is in the first segment. */
-static uint32_t store_one(void)
-{
-    model_trim_both(&model, volume, PAGE, (PAGES - 1) * PAGE);
-    unsigned char page[PAGE];
-    sample_sized(OBJECT_BYTES, 1, page);
-    model_write_both(&model, volume, 0, PAGE, page);
-    write_back();
-    ck_assert_uint_eq(stat_of(STAT_bd_count), 1);
-    return (uint32_t)stat_of(STAT_bd_evicted_size);
-}
-
-static unsigned char *segment(unsigned number)
-{
-    return faulty_bytes(faulty) + (uint64_t)number * SEGMENT_BYTES;
-}
-
-START_TEST(bit_flip_anywhere_in_an_object_is_eio_and_never_wrong_data)
-{
-    uint32_t length = store_one(), step = harness_is_slow() ? 37 : 1;
-    uint64_t flips = 0;
-    unsigned char *object = segment(1) + sizeof(struct segment_header);
-
-    for (uint32_t at = 0; at < sizeof(struct object_header) + length;
-         at += at < sizeof(struct object_header) ? 1 : step)
-        for (unsigned bit = at < 24 ? 0 : at % 8; bit < 8; bit += at < 24 ? 1 : 8) {
-            object[at] ^= (unsigned char)(1u << bit);
-            ck_assert_msg(read_page(0) == -EIO, "byte %u bit %u", at, bit);
-            object[at] ^= (unsigned char)(1u << bit);
-            ck_assert_uint_eq(stat_of(STAT_corrupt_objects), ++flips);
-        }
-    ck_assert_uint_eq(stat_of(STAT_failed_reads), flips);
-    ck_assert_uint_eq(stat_of(STAT_bd_count), 1);
-    ck_assert_int_eq(read_page(0), 0);
-}
-END_TEST
-
-START_TEST(segment_of_zeroes_or_of_another_page_is_eio)
-{
-    static unsigned char kept[SEGMENT_BYTES];
-
-    store_all();
-    memcpy(kept, segment(1), SEGMENT_BYTES);
-    memset(segment(1), 0, SEGMENT_BYTES);
-    unsigned failed = 0;
-    for (unsigned i = 0; i < PAGES; i++)
-        failed += read_page(i) == -EIO;
-    ck_assert_uint_gt(failed, 0);
-    ck_assert_uint_eq(stat_of(STAT_corrupt_objects), failed);
-    /* Whole objects with right checksums, but not the ones that are meant. */
-    memcpy(segment(1), segment(2), SEGMENT_BYTES);
-    unsigned again = 0;
-    for (unsigned i = 0; i < PAGES; i++)
-        again += read_page(i) == -EIO;
-    ck_assert_uint_eq(again, failed);
-    memcpy(segment(1), kept, SEGMENT_BYTES);
-}
-END_TEST
-
 /* -- Discards that fail, and space. -- */
 
 START_TEST(space_whose_discard_fails_is_used_again)
 {
     unsigned char page[PAGE];
 
-    store_all();
-    unsigned segments = (unsigned)(stat_of(STAT_bd_used_size) / SEGMENT_BYTES);
+    stored_write_back_all();
+    unsigned segments = (unsigned)(stored_stat(STAT_bd_used_size) / SEGMENT_BYTES);
     faulty_fail(faulty, BACKING_DISCARD, UINT32_MAX, -EIO);
     model_trim_both(&model, volume, 0, PAGES * PAGE);
     faulty_wait_done(faulty, BACKING_DISCARD, segments);
-    ck_assert_uint_eq(stat_of(STAT_bd_used_size), 0);
-    ck_assert_uint_eq(stat_of(STAT_bd_live_size), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_used_size), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_live_size), 0);
     for (unsigned i = 0; i < PAGES; i++) {
         sample_sized(OBJECT_BYTES, i + 500, page);
         model_write_both(&model, volume, i * PAGE, PAGE, page);
     }
-    store_all();
+    stored_write_back_all();
 }
 END_TEST
 
 /* -- Stores that are full. -- */
-
-#define SMALL_STORE BACKING_BYTES_MIN
-
-static void open_small(const char *size, uint64_t memory_bytes)
-{
-    char limit[32];
-
-    teardown();
-    snprintf(limit, sizeof limit, "%lu",
-             (unsigned long)(harness_fixed_bytes(size, "lz4") + memory_bytes));
-    faulty = faulty_new(SMALL_STORE);
-    volume = harness_open_with(faulty_backing(faulty), "size", size, "compressor",
-                               "lz4", "memory-limit", limit, NULL);
-    model_open(&model, volume_size_bytes(volume));
-}
 
 START_TEST(full_store_refuses_writers_and_takes_pages_again_after_a_trim)
 {
@@ -341,7 +133,7 @@ START_TEST(full_store_refuses_writers_and_takes_pages_again_after_a_trim)
     uint64_t n = 0;
     int r;
 
-    open_small("64M", 8 * MIB);
+    stored_open_small("64M", 8 * MIB);
     for (;; n++) {
         sample_sized(OBJECT_BYTES, n, page);
         r = volume_write(volume, n * PAGE, PAGE, page);
@@ -350,7 +142,7 @@ START_TEST(full_store_refuses_writers_and_takes_pages_again_after_a_trim)
         model_write(&model, n * PAGE, PAGE, page);
     }
     ck_assert_int_eq(r, -ENOSPC);
-    ck_assert_uint_gt(stat_of(STAT_bd_count), 0);
+    ck_assert_uint_gt(stored_stat(STAT_bd_count), 0);
     model_compare(&model, volume, 0, n * PAGE);
 
     /* At once, without any time for the writeback thread to notice by itself.  Not quite as much as
@@ -370,51 +162,39 @@ END_TEST
 static unsigned count_of_turns(enum backing_op op)
 {
     for (unsigned i = 0; i < 50; i++)
-        write_back();
+        stored_write_back();
     unsigned before = faulty_count(faulty, op);
     for (unsigned i = 0; i < 200; i++)
-        write_back();
+        stored_write_back();
     return faulty_count(faulty, op) - before;
-}
-
-static void fill_most_of_a_small_store(void)
-{
-    unsigned char page[PAGE];
-
-    open_small("64M", 16 * MIB);
-    for (unsigned i = 0; i < 700; i++) {
-        sample_sized(OBJECT_BYTES, i, page);
-        model_write_both(&model, volume, i * PAGE, PAGE, page);
-    }
-    write_back();
 }
 
 START_TEST(cleaner_comes_to_rest)
 {
-    fill_most_of_a_small_store();
+    stored_fill_small();
     for (unsigned i = 0; i < 700; i += 3)
         model_trim_both(&model, volume, i * PAGE, PAGE);
     ck_assert_uint_le(count_of_turns(BACKING_WRITE), 8);
-    ck_assert_uint_gt(stat_of(STAT_segments_cleaned), 0);
+    ck_assert_uint_gt(stored_stat(STAT_segments_cleaned), 0);
 }
 END_TEST
 
 START_TEST(cleaner_gives_up_on_a_damaged_segment)
 {
-    fill_most_of_a_small_store();
+    stored_fill_small();
     for (unsigned i = 1; i < SMALL_STORE / SEGMENT_BYTES; i++)
-        segment(i)[0] ^= 1;
+        stored_segment(i)[0] ^= 1;
     for (unsigned i = 0; i < 700; i += 3)
         model_trim_both(&model, volume, i * PAGE, PAGE);
     ck_assert_uint_le(count_of_turns(BACKING_READ), 20);
     for (unsigned i = 1; i < SMALL_STORE / SEGMENT_BYTES; i++)
-        segment(i)[0] ^= 1;
+        stored_segment(i)[0] ^= 1;
 }
 END_TEST
 
 START_TEST(cleaner_gives_up_on_a_segment_that_cannot_be_read)
 {
-    fill_most_of_a_small_store();
+    stored_fill_small();
     faulty_fail(faulty, BACKING_READ, UINT32_MAX, -EIO);
     for (unsigned i = 0; i < 700; i += 3)
         model_trim_both(&model, volume, i * PAGE, PAGE);
@@ -428,7 +208,7 @@ END_TEST
 static void ask_for_writeback(void *opaque)
 {
     (void)opaque;
-    write_back();
+    stored_write_back();
 }
 
 START_TEST(requests_for_ram_go_on_while_writes_hang)
@@ -485,7 +265,7 @@ static int close_while_segments_hang(void)
 {
     unsigned char page[PAGE];
 
-    open_small("64M", 8 * MIB);
+    stored_open_small("64M", 8 * MIB);
     faulty_wait_done(faulty, BACKING_WRITE, 1);
     faulty_hold(faulty, BACKING_WRITE);
     for (unsigned i = 0; faulty_count(faulty, BACKING_WRITE) < 2; i++) {
@@ -535,7 +315,7 @@ static int close_after_a_read_hangs(void)
 static void in_child(int (*fn)(void))
 {
     /* No thread may be there when a child is made that makes some. */
-    teardown();
+    stored_teardown();
     volume = NULL;
     harness_in_child(fn);
 }
@@ -572,7 +352,7 @@ START_TEST(store_that_keeps_failing_refuses_writers_at_once_and_recovers)
     uint64_t n = 0;
     int r;
 
-    open_small("64M", 8 * MIB);
+    stored_open_small("64M", 8 * MIB);
     faulty_wait_done(faulty, BACKING_WRITE, 1);
     faulty_fail(faulty, BACKING_WRITE, UINT32_MAX, -EIO);
     for (;; n++) {
@@ -594,8 +374,8 @@ START_TEST(store_that_keeps_failing_refuses_writers_at_once_and_recovers)
     model_compare(&model, volume, 0, n * PAGE);
 
     faulty_fail(faulty, BACKING_WRITE, 0, 0);
-    write_back(); /* waits for the retry */
-    ck_assert_uint_gt(stat_of(STAT_bd_count), 0);
+    stored_write_back(); /* waits for the retry */
+    ck_assert_uint_gt(stored_stat(STAT_bd_count), 0);
     sample_sized(OBJECT_BYTES, n, page);
     model_write_both(&model, volume, n * PAGE, PAGE, page);
 }
@@ -623,11 +403,12 @@ static void check_no_canary(void)
         memmem(faulty_bytes(faulty), STORE_BYTES, canary, sizeof canary));
     /* And nothing at all behind what a segment uses. */
     for (unsigned i = 1; i < STORE_BYTES / SEGMENT_BYTES; i++) {
-        const struct segment_header *header = (struct segment_header *)segment(i);
+        const struct segment_header *header =
+            (struct segment_header *)stored_segment(i);
 
         uint32_t at = header->bytes;
 
-        while (at < SEGMENT_BYTES && segment(i)[at] == 0)
+        while (at < SEGMENT_BYTES && stored_segment(i)[at] == 0)
             at++;
         ck_assert_msg(at == SEGMENT_BYTES, "segment %u, byte %u of %u", i, at,
                       header->bytes);
@@ -636,7 +417,7 @@ static void check_no_canary(void)
 
 START_TEST(pages_deleted_before_the_writeback_never_reach_the_store)
 {
-    teardown();
+    stored_teardown();
     faulty = faulty_new(STORE_BYTES);
     volume = harness_open_with(faulty_backing(faulty), "size", "8M", "compressor",
                                "none", NULL);
@@ -645,7 +426,7 @@ START_TEST(pages_deleted_before_the_writeback_never_reach_the_store)
     /* Now all buffers have had canaries in them. */
     faulty_wait_done(faulty, BACKING_WRITE, 1);
     faulty_fail(faulty, BACKING_WRITE, UINT32_MAX, -EIO);
-    write_back();
+    stored_write_back();
     faulty_fail(faulty, BACKING_WRITE, 0, 0);
     check_no_canary();
 
@@ -658,32 +439,26 @@ START_TEST(pages_deleted_before_the_writeback_never_reach_the_store)
             model_trim_both(&model, volume, i * PAGE, PAGE);
         else
             model_zero_both(&model, volume, i * PAGE, PAGE);
-    write_back();
-    ck_assert_uint_gt(stat_of(STAT_bd_count), 200);
+    stored_write_back();
+    ck_assert_uint_gt(stored_stat(STAT_bd_count), 200);
     check_no_canary();
 
     /* Segments that are nearly empty, from buffers that were full. */
     for (unsigned i = 0; i < 12; i++) {
         sample_page(SAMPLE_RANDOM, i + 9000, page);
         model_write_both(&model, volume, (1000 + i) * PAGE, PAGE, page);
-        write_back();
+        stored_write_back();
     }
     check_no_canary();
 }
 END_TEST
 
-HARNESS_MAIN_WITH("fault-writeback", setup, teardown,
+HARNESS_MAIN_WITH("fault-writeback", stored_setup, stored_teardown,
                   pages_of_a_failed_write_stay_in_ram_and_a_retry_succeeds,
                   pages_stay_in_ram_when_the_device_has_no_space_and_a_retry_succeeds,
                   one_failed_segment_does_not_keep_the_others,
                   requests_for_ram_go_on_while_writes_keep_failing,
                   failed_header_is_written_again_but_not_without_pause,
-                  read_error_is_eio_and_the_page_is_still_there,
-                  partial_write_that_cannot_read_is_eio_and_changes_nothing,
-                  write_and_trim_of_a_page_that_cannot_be_read_succeed,
-                  truncated_store_is_eio_and_ram_goes_on,
-                  bit_flip_anywhere_in_an_object_is_eio_and_never_wrong_data,
-                  segment_of_zeroes_or_of_another_page_is_eio,
                   space_whose_discard_fails_is_used_again,
                   full_store_refuses_writers_and_takes_pages_again_after_a_trim,
                   cleaner_comes_to_rest, cleaner_gives_up_on_a_damaged_segment,
