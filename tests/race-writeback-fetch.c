@@ -168,6 +168,56 @@ START_TEST(second_eviction_while_a_fetch_has_landed)
 }
 END_TEST
 
+/* -- Between the look at a slot and the fetch: what the look saw of a stored page is not
+ * good any more, and the slot is looked at again, under its lock. -- */
+
+static void before_fetch(actor_fn *reader_fn, actor_fn *second)
+{
+    struct actor *reader = actor_stop(GATE_READ_COPIED, reader_fn, NULL);
+
+    second(NULL);
+    actor_go(reader);
+    ck_assert_uint_eq(stage_stat(STAT_failed_reads), 0);
+}
+
+START_TEST(write_before_the_fetch_makes_it_needless)
+{
+    before_fetch(race_read_a, race_write_a);
+    race_expect_a();
+    ck_assert_uint_eq(backing_reads(), 0);
+}
+END_TEST
+
+START_TEST(trim_before_the_fetch_makes_it_needless)
+{
+    before_fetch(race_read_zeroes, race_trim);
+    race_expect_zeroes();
+    ck_assert_uint_eq(backing_reads(), 0);
+}
+END_TEST
+
+/* Everything was trimmed, so that the page's segment is the first to be used again, by
+ * others and by the page. */
+static void use_the_segment_again(void *opaque)
+{
+    ck_assert_int_eq(volume_trim(race_volume, 0, RACE_SIZE), 0);
+    model_zero(&race_model, 0, RACE_SIZE);
+    faulty_wait_done(stage_faulty, BACKING_DISCARD, 1);
+    race_take_the_place(opaque);
+    stage_write_back(opaque);
+    stage_write_a_and_back(opaque);
+}
+
+START_TEST(reuse_of_the_segment_before_the_fetch_is_seen)
+{
+    before_fetch(race_read_a, use_the_segment_again);
+    race_expect_a();
+    ck_assert_uint_eq(backing_reads(), 1);
+}
+END_TEST
+
+/* -- Several readers. -- */
+
 #define READERS 12
 
 static void many_readers(actor_fn *reader, int result)
@@ -264,6 +314,9 @@ HARNESS_MAIN_WITH("race-writeback-fetch", setup, stage_teardown, ANY(write),
                   ANY(write_back_and_forth), ANY(trim), ANY(zero), ANY(partial_write),
                   ANY(read), ANY(second_eviction), ANY(compaction), ANY(place_reuse),
                   two_partial_writes_while_one_fetch_is_in_flight_lose_nothing,
+                  write_before_the_fetch_makes_it_needless,
+                  trim_before_the_fetch_makes_it_needless,
+                  reuse_of_the_segment_before_the_fetch_is_seen,
                   several_readers_of_one_stored_page_cause_one_backing_read,
                   several_readers_of_one_stored_page_see_one_failure,
                   write_during_promotion_comes_last, trim_during_promotion_comes_last,
