@@ -73,6 +73,23 @@ START_TEST(truncated_store_is_eio_and_ram_goes_on)
 }
 END_TEST
 
+/* All but one of the pages are in RAM. */
+START_TEST(read_error_within_a_long_read_is_not_lost)
+{
+    static unsigned char data[PAGES * PAGE];
+
+    stored_write_back_all();
+    for (unsigned i = 0; i < PAGES; i++)
+        if (i != PAGES / 2)
+            model_write_both(&model, volume, i * PAGE, PAGE, model.bytes + i * PAGE);
+    faulty_fail(faulty, BACKING_READ, 1, -EIO);
+    ck_assert_int_eq(volume_read(volume, 0, sizeof data, data), -EIO);
+    ck_assert_uint_eq(stored_stat(STAT_failed_reads), 1);
+    ck_assert_int_eq(volume_read(volume, 0, sizeof data, data), 0);
+    ck_assert_mem_eq(data, model.bytes, sizeof data);
+}
+END_TEST
+
 /* -- Bytes that are not what was written. -- */
 
 /* Page 0 alone is in the first segment. */
@@ -129,10 +146,85 @@ START_TEST(segment_of_zeroes_or_of_another_page_is_eio)
 }
 END_TEST
 
+/* Four pages: headers, objects, padding, and what nobody wrote to. */
+START_TEST(bit_flip_anywhere_in_the_store_is_eio_or_harmless)
+{
+    uint64_t step = harness_is_slow() ? 1009 : 13, eio = 0;
+
+    model_trim_both(&model, volume, 4 * PAGE, SIZE - 4 * PAGE);
+    stored_write_back();
+    /* So that no page goes back to RAM for having been read twice. */
+    harness_fail(GATE_POOL_ALLOC, 1, true, -ENOSPC);
+    for (uint64_t at = 0; at < 2 * SEGMENT_BYTES; at += step) {
+        unsigned char *byte = faulty_bytes(faulty) + at;
+        unsigned failed = 0;
+
+        *byte ^= (unsigned char)(1u << at % 8);
+        for (unsigned page = 0; page < 4; page++) {
+            int r = stored_read_page(page);
+
+            ck_assert_msg(r == 0 || r == -EIO, "byte %lu: %d", (unsigned long)at, r);
+            failed += r < 0;
+        }
+        ck_assert_uint_le(failed, 1);
+        eio += failed;
+        *byte ^= (unsigned char)(1u << at % 8);
+    }
+    harness_fail_end();
+    ck_assert_uint_eq(stored_stat(STAT_corrupt_objects), eio);
+    ck_assert_uint_ge(eio, 4 * OBJECT_BYTES / step);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), 4);
+}
+END_TEST
+
+/* Where PAGE's object is; it has a header that holds for no other. */
+static unsigned char *find_object(uint32_t page)
+{
+    for (uint64_t at = SEGMENT_BYTES; at < SMALL_STORE - 2 * PAGE; at += 8) {
+        unsigned char *bytes = faulty_bytes(faulty) + at;
+        const struct object_header *header = (struct object_header *)bytes;
+
+        if (header->slot == page && header->length > 0 && header->length <= PAGE &&
+            object_header_holds(header, page, header->codec, header->length))
+            return bytes + sizeof *header;
+    }
+    ck_abort_msg("page %u is nowhere", page);
+}
+
+/* It would get a new checksum, and be believed for ever. */
+START_TEST(cleaner_does_not_move_a_damaged_object)
+{
+    const unsigned damaged[] = {1, 100, 250, 401, 602};
+    unsigned char *objects[sizeof damaged / sizeof *damaged];
+    unsigned count = sizeof damaged / sizeof *damaged;
+
+    stored_fill_small();
+    for (unsigned i = 0; i < count; i++) {
+        objects[i] = find_object(damaged[i]);
+        objects[i][OBJECT_BYTES / 2] ^= 4;
+    }
+    for (unsigned i = 0; i < SMALL_PAGES; i += 3)
+        model_trim_both(&model, volume, i * PAGE, PAGE);
+    for (unsigned i = 0; i < 100; i++)
+        stored_write_back();
+    ck_assert_uint_gt(stored_stat(STAT_segments_cleaned), 0);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(stored_read_page(damaged[i]), -EIO);
+    ck_assert_uint_eq(stored_stat(STAT_corrupt_objects), count);
+    for (unsigned i = 0; i < count; i++) {
+        objects[i][OBJECT_BYTES / 2] ^= 4;
+        ck_assert_int_eq(stored_read_page(damaged[i]), 0);
+    }
+}
+END_TEST
+
 HARNESS_MAIN_WITH("fault-fetch", stored_setup, stored_teardown,
                   read_error_is_eio_and_the_page_is_still_there,
                   partial_write_that_cannot_read_is_eio_and_changes_nothing,
                   write_and_trim_of_a_page_that_cannot_be_read_succeed,
                   truncated_store_is_eio_and_ram_goes_on,
+                  read_error_within_a_long_read_is_not_lost,
+                  bit_flip_anywhere_in_the_store_is_eio_or_harmless,
+                  cleaner_does_not_move_a_damaged_object,
                   bit_flip_anywhere_in_an_object_is_eio_and_never_wrong_data,
                   segment_of_zeroes_or_of_another_page_is_eio)
