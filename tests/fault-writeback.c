@@ -8,8 +8,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "stored.h"
 
@@ -381,6 +383,41 @@ START_TEST(store_that_keeps_failing_refuses_writers_at_once_and_recovers)
 }
 END_TEST
 
+/* -- Budgets. -- */
+
+#define BUDGET (16 * MIB / 8) /* what the least there is lets through at once */
+#define BUDGET_PAGES 1024u    /* raw: twice as much */
+
+/* Segments are charged for when they are submitted, and several are in flight at a time.
+ * (A file, since only what options name has a budget.) */
+START_TEST(several_segments_in_flight_stay_within_the_budget)
+{
+    char path[] = "/tmp/zslot-store-XXXXXX";
+    unsigned char page[PAGE];
+
+    stored_teardown();
+    close(mkstemp(path));
+    struct volume *budgeted = harness_open(
+        "size", "32M", "compressor", "none", "memory-limit", "64M", "backing", path,
+        "backing-size", "64M", "writeback-limit", "16M/day", NULL);
+    unlink(path);
+    volume = NULL;
+    for (unsigned i = 0; i < BUDGET_PAGES; i++) {
+        sample_page(SAMPLE_RANDOM, i, page);
+        ck_assert_int_eq(volume_write(budgeted, i * PAGE, PAGE, page), 0);
+    }
+    for (unsigned turn = 0; turn < 2; turn++) {
+        ck_assert_int_eq(volume_writeback(budgeted), 0);
+        ck_assert_uint_le(harness_stat(budgeted, STAT_bd_written_size), BUDGET);
+    }
+    ck_assert_uint_gt(harness_stat(budgeted, STAT_bd_written_size),
+                      BUDGET - SEGMENT_BYTES);
+    ck_assert_uint_lt(harness_stat(budgeted, STAT_bd_count), BUDGET_PAGES);
+    ck_assert_uint_eq(harness_stat(budgeted, STAT_failed_writebacks), 0);
+    harness_close(budgeted);
+}
+END_TEST
+
 /* -- What leaves RAM. -- */
 
 static const char canary[] = "a secret that was deleted and must not leave";
@@ -469,4 +506,5 @@ HARNESS_MAIN_WITH("fault-writeback", stored_setup, stored_teardown,
                   close_is_bounded_while_discards_hang,
                   read_that_hangs_is_eio_and_close_is_bounded_after_it,
                   store_that_keeps_failing_refuses_writers_at_once_and_recovers,
+                  several_segments_in_flight_stay_within_the_budget,
                   pages_deleted_before_the_writeback_never_reach_the_store)
