@@ -388,8 +388,8 @@ END_TEST
 #define BUDGET (16 * MIB / 8) /* what the least there is lets through at once */
 #define BUDGET_PAGES 1024u    /* raw: twice as much */
 
-/* Segments are charged for when they are submitted, and several are in flight at a time.
- * (A file, since only what options name has a budget.) */
+/* Segments are charged for when they are submitted, and several are in flight at a
+ * time. (A file, since only what options name has a budget.) */
 START_TEST(several_segments_in_flight_stay_within_the_budget)
 {
     char path[] = "/tmp/zslot-store-XXXXXX";

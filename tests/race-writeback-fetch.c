@@ -168,8 +168,8 @@ START_TEST(second_eviction_while_a_fetch_has_landed)
 }
 END_TEST
 
-/* -- Between the look at a slot and the fetch: what the look saw of a stored page is not
- * good any more, and the slot is looked at again, under its lock. -- */
+/* -- Between the look at a slot and the fetch: what the look saw of a stored page is
+ * not good any more, and the slot is looked at again, under its lock. -- */
 
 static void before_fetch(actor_fn *reader_fn, actor_fn *second)
 {

@@ -11,7 +11,7 @@
  *   landed     it is there, no slot is switched
  *   switched   the page's slot refers to it, the old object is not freed
  *   failed     it will not get there
- * whether its objects come from RAM or, by the cleaner, from another segment; a fetch is
+ * whether its objects come from RAM or, by the cleaner, from a segment; and a fetch is
  *   in flight  it is on its way
  *   landed     its bytes are there, the slot is not looked at again
  *   failed     they will not come
