@@ -78,3 +78,15 @@ done
 serve zslot 1G "$memory" backing=store
 refused "1G $memory backing=$PWD/store" "store" "in use" "name another"
 stop
+
+# Somebody truncates the file: who reads what was in it gets an error, and the server goes on.
+serve -D zslot.stats=1 zslot 1G memory-limit="${limit}M" backing=store backing-size=1G
+nbdcopy real "$uri"
+truncate --size=0 store
+! nbdcopy "$uri" back 2>errors || fail "pages that are gone were read without an error"
+nbdcopy one "$uri"
+! nbdcopy --connections=1 --synchronous "$uri" back 2>errors || fail "they came back"
+cmp --bytes="$(($(wc -c <one) >> 18 << 18))" one back || fail "what was written after it differs"
+stop
+[ "$(stat_at_end failed_reads)" -gt 0 ] || fail "failed_reads is 0"
+[ "$(stat_at_end failed_writes)" = 0 ] || fail "failed_writes is $(stat_at_end failed_writes)"
