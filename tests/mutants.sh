@@ -25,7 +25,8 @@ if [ ! -e "$builddir/config.h" ]; then
     : >"$work/config.h"
 fi
 read -r -a cc <<<"${CC:-cc}"
-read -r -a libs <<<"${LIBS:-$(pkg-config --libs check libzstd liblz4)} -lpthread"
+read -r -a libs <<<"${LIBS:-$(pkg-config --libs check libzstd liblz4 libxxhash \
+    libevent libevent_pthreads liburing blkid)} -lpthread"
 flags=(-std=gnu11 -O1 -g -w -D_GNU_SOURCE -DZSLOT_GATES=1 -DZSLOT_DEBUG=1
     -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$tests")
 # A mutant may wait for ever.
@@ -39,8 +40,10 @@ mkdir -p "$work/core"
 for source in "$top"/core/*.c; do
     compile "$source" "$work/core/$(basename "$source" .c).o"
 done
-for helper in harness actor sample model race; do
+helpers=()
+for helper in harness actor sample model race backing-faulty policy stages stored; do
     compile "$tests/$helper.c" "$work/$helper.o"
+    helpers+=("$work/$helper.o")
 done
 
 # Links test PROGRAM with the objects of core, the mutated one instead of its like if there is one.
@@ -53,8 +56,7 @@ link() { # PROGRAM OUTPUT [MUTATED-NAME]
         fi
         objects+=("$object")
     done
-    "${cc[@]}" -o "$2" "$work/$1.o" "$work"/{harness,actor,sample,model,race}.o \
-        "${objects[@]}" "${libs[@]}"
+    "${cc[@]}" -o "$2" "$work/$1.o" "${helpers[@]}" "${objects[@]}" "${libs[@]}"
 }
 
 # Whether the test passed, failed or was not run, as its program says it.
