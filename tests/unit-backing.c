@@ -1,7 +1,4 @@
-/* unit-backing.c - core/backing.h: what every backing store must do, and bad paths
- *
- * The conformance test is one, run with each store: threads submit, the loop answers.  Each thread
- * has blocks of its own, so what it reads is what it wrote or discarded last.
+/* unit-backing.c - core/backing.h: files and backing-faulty.c conform, and bad paths
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -10,12 +7,8 @@
 #include "backing.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/thread.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,253 +18,9 @@
 #include <unistd.h>
 
 #include "backing-faulty.h"
+#include "conformance-backing.h"
 #include "harness.h"
 #include "segment-format.h"
-
-#define STORE_BYTES (16 * MIB)
-#define THREADS 4
-#define IN_FLIGHT 48 /* per thread: more in all than a ring takes */
-#define BLOCKS_MAX 8 /* of one I/O */
-
-/* -- A store with a loop, as the writeback thread is one. -- */
-
-struct loop {
-    struct backing *backing;
-    struct event_base *base;
-    pthread_t thread;
-};
-
-static void *dispatch(void *opaque)
-{
-    event_base_loop(opaque, EVLOOP_NO_EXIT_ON_EMPTY);
-    return NULL;
-}
-
-static void loop_start(struct loop *loop, struct backing *backing)
-{
-    ck_assert_int_eq(evthread_use_pthreads(), 0);
-    loop->backing = backing;
-    loop->base = event_base_new();
-    ck_assert_ptr_nonnull(loop->base);
-    ck_assert_int_eq(backing->ops->start(backing, loop->base), 0);
-    ck_assert_int_eq(pthread_create(&loop->thread, NULL, dispatch, loop->base), 0);
-}
-
-static void loop_stop(struct loop *loop)
-{
-    event_base_loopbreak(loop->base);
-    pthread_join(loop->thread, NULL);
-    loop->backing->ops->close(loop->backing);
-    event_base_free(loop->base);
-}
-
-/* -- I/O that counts how often it is answered. -- */
-
-struct request {
-    struct backing_io io;
-    atomic_uint answers;
-    int result;
-    struct crowd *crowd;
-    unsigned char *buffer;
-};
-
-/* The requests of one thread. */
-struct crowd {
-    struct backing *backing;
-    uint64_t random;
-    unsigned number;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    unsigned under_way;
-    struct request requests[IN_FLIGHT];
-};
-
-static void on_done(struct backing_io *io, int result)
-{
-    struct request *request = io->opaque;
-    struct crowd *crowd = request->crowd;
-
-    pthread_mutex_lock(&crowd->lock);
-    request->result = result;
-    request->answers++;
-    crowd->under_way--;
-    pthread_cond_broadcast(&crowd->changed);
-    pthread_mutex_unlock(&crowd->lock);
-}
-
-static void crowd_open(struct crowd *crowd, struct backing *backing, unsigned number)
-{
-    memset(crowd, 0, sizeof *crowd);
-    crowd->backing = backing;
-    crowd->number = number;
-    crowd->random = number + 1;
-    pthread_mutex_init(&crowd->lock, NULL);
-    pthread_cond_init(&crowd->changed, NULL);
-    for (unsigned i = 0; i < IN_FLIGHT; i++) {
-        struct request *request = &crowd->requests[i];
-
-        request->crowd = crowd;
-        request->buffer = aligned_alloc(BACKING_ALIGN, BLOCKS_MAX * BACKING_ALIGN);
-        ck_assert_ptr_nonnull(request->buffer);
-    }
-}
-
-static void crowd_close(struct crowd *crowd)
-{
-    for (unsigned i = 0; i < IN_FLIGHT; i++)
-        free(crowd->requests[i].buffer);
-    pthread_cond_destroy(&crowd->changed);
-    pthread_mutex_destroy(&crowd->lock);
-}
-
-static void submit(struct request *request, enum backing_op op, uint64_t offset,
-                   uint32_t bytes)
-{
-    struct crowd *crowd = request->crowd;
-
-    request->answers = 0;
-    request->io = (struct backing_io){
-        .op = op,
-        .offset = offset,
-        .bytes = bytes,
-        .buffer = op == BACKING_DISCARD ? NULL : request->buffer,
-        .done = on_done,
-        .opaque = request,
-    };
-    pthread_mutex_lock(&crowd->lock);
-    crowd->under_way++;
-    pthread_mutex_unlock(&crowd->lock);
-    backing_submit(crowd->backing, &request->io);
-}
-
-static void wait_all(struct crowd *crowd)
-{
-    pthread_mutex_lock(&crowd->lock);
-    while (crowd->under_way > 0)
-        pthread_cond_wait(&crowd->changed, &crowd->lock);
-    pthread_mutex_unlock(&crowd->lock);
-}
-
-/* Block I of the thread's own; runs of BLOCKS_MAX blocks are the threads' in turn. */
-static uint64_t own_offset(const struct crowd *crowd, unsigned run)
-{
-    return ((uint64_t)run * THREADS + crowd->number) * BLOCKS_MAX * BACKING_ALIGN;
-}
-
-static void fill(unsigned char *buffer, uint32_t bytes, uint64_t seed)
-{
-    for (uint32_t at = 0; at < bytes; at += 8) {
-        uint64_t word = harness_random(&seed);
-        memcpy(buffer + at, &word, 8);
-    }
-}
-
-static bool is_zero(const unsigned char *buffer, uint32_t bytes)
-{
-    for (uint32_t at = 0; at < bytes; at++)
-        if (buffer[at])
-            return false;
-    return true;
-}
-
-/* One round: IN_FLIGHT runs are written, read, one half discarded, and read again. */
-static void do_round(struct crowd *crowd, uint64_t round)
-{
-    static const unsigned runs = STORE_BYTES / BACKING_ALIGN / BLOCKS_MAX / THREADS;
-    unsigned char should[BLOCKS_MAX * BACKING_ALIGN];
-    uint64_t offset[IN_FLIGHT];
-    uint32_t bytes[IN_FLIGHT];
-    unsigned first = (unsigned)(harness_random(&crowd->random) % runs);
-
-    for (unsigned i = 0; i < IN_FLIGHT; i++) {
-        uint64_t random = harness_random(&crowd->random);
-
-        offset[i] = own_offset(crowd, (first + i) % runs);
-        bytes[i] = (uint32_t)(random % BLOCKS_MAX + 1) * BACKING_ALIGN;
-        fill(crowd->requests[i].buffer, bytes[i], offset[i] + round);
-        submit(&crowd->requests[i], BACKING_WRITE, offset[i], bytes[i]);
-    }
-    for (unsigned step = 0; step < 4; step++) {
-        wait_all(crowd);
-        for (unsigned i = 0; i < IN_FLIGHT; i++) {
-            struct request *request = &crowd->requests[i];
-            bool was_discarded = step == 3 && i % 2 == 0;
-
-            ck_assert_uint_eq(request->answers, 1);
-            ck_assert_int_eq(request->result, 0);
-            if (step == 1 || step == 3) {
-                fill(should, bytes[i], offset[i] + round);
-                if (was_discarded)
-                    ck_assert(is_zero(request->buffer, bytes[i]));
-                else
-                    ck_assert_mem_eq(request->buffer, should, bytes[i]);
-            }
-            memset(request->buffer, 0xee, sizeof should);
-            if (step == 0 || step == 2)
-                submit(request, BACKING_READ, offset[i], bytes[i]);
-            else if (step == 1 && i % 2 == 0)
-                submit(request, BACKING_DISCARD, offset[i], bytes[i]);
-        }
-    }
-}
-
-static void *do_rounds(void *opaque)
-{
-    unsigned long rounds = harness_ops(40);
-
-    for (unsigned long round = 0; round < rounds; round++)
-        do_round(opaque, round);
-    return NULL;
-}
-
-static void conform(struct backing *backing)
-{
-    static struct crowd crowds[THREADS];
-    struct loop loop;
-
-    ck_assert_uint_eq(backing->bytes, STORE_BYTES);
-    loop_start(&loop, backing);
-    for (unsigned i = 0; i < THREADS; i++) {
-        crowd_open(&crowds[i], backing, i);
-        ck_assert_int_eq(pthread_create(&crowds[i].thread, NULL, do_rounds, &crowds[i]),
-                         0);
-    }
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(crowds[i].thread, NULL);
-    loop_stop(&loop);
-    for (unsigned i = 0; i < THREADS; i++)
-        crowd_close(&crowds[i]);
-}
-
-/* The first half is there, the second is not: reads that touch it fail, and only they. */
-static void conform_truncated(struct backing *backing,
-                              void (*truncate_to)(uint64_t bytes))
-{
-    static struct crowd crowd;
-    struct request *const requests = crowd.requests;
-    struct loop loop;
-
-    loop_start(&loop, backing);
-    crowd_open(&crowd, backing, 0);
-    fill(requests[0].buffer, BLOCKS_MAX * BACKING_ALIGN, 1);
-    submit(&requests[0], BACKING_WRITE, STORE_BYTES / 2, BLOCKS_MAX * BACKING_ALIGN);
-    wait_all(&crowd);
-    ck_assert_int_eq(requests[0].result, 0);
-
-    truncate_to(STORE_BYTES / 2 + BACKING_ALIGN);
-    submit(&requests[0], BACKING_READ, STORE_BYTES / 2, BACKING_ALIGN);
-    submit(&requests[1], BACKING_READ, STORE_BYTES / 2, 2 * BACKING_ALIGN);
-    submit(&requests[2], BACKING_READ, STORE_BYTES - BACKING_ALIGN, BACKING_ALIGN);
-    wait_all(&crowd);
-    ck_assert_int_eq(requests[0].result, 0);
-    ck_assert_int_eq(requests[1].result, -EIO);
-    ck_assert_int_eq(requests[2].result, -EIO);
-    for (unsigned i = 0; i < 3; i++)
-        ck_assert_uint_eq(requests[i].answers, 1);
-    loop_stop(&loop);
-    crowd_close(&crowd);
-}
 
 /* -- The stores. -- */
 
@@ -372,15 +121,15 @@ START_TEST(discarded_blocks_of_a_file_take_no_space)
     crowd_open(&crowd, loop.backing, 0);
     for (unsigned i = 0; i < IN_FLIGHT; i++) {
         memset(crowd.requests[i].buffer, 1, BLOCKS_MAX * BACKING_ALIGN);
-        submit(&crowd.requests[i], BACKING_WRITE, own_offset(&crowd, i),
-               BLOCKS_MAX * BACKING_ALIGN);
+        crowd_submit(&crowd.requests[i], BACKING_WRITE, crowd_offset(&crowd, i),
+                     BLOCKS_MAX * BACKING_ALIGN);
     }
-    wait_all(&crowd);
+    crowd_wait(&crowd);
     ck_assert_int_eq(stat(path, &before), 0);
     for (unsigned i = 0; i < IN_FLIGHT; i++)
-        submit(&crowd.requests[i], BACKING_DISCARD, own_offset(&crowd, i),
-               BLOCKS_MAX * BACKING_ALIGN);
-    wait_all(&crowd);
+        crowd_submit(&crowd.requests[i], BACKING_DISCARD, crowd_offset(&crowd, i),
+                     BLOCKS_MAX * BACKING_ALIGN);
+    crowd_wait(&crowd);
     ck_assert_int_eq(stat(path, &after), 0);
     ck_assert_int_ge(before.st_blocks, IN_FLIGHT * BLOCKS_MAX * BACKING_ALIGN / 512);
     ck_assert_int_lt(after.st_blocks, before.st_blocks / 8);
