@@ -44,6 +44,9 @@ struct backing_io {
     /* The backing store's own. */
     uint32_t moved;
     struct backing_io *next;
+    uint64_t since_ms; /* when it was submitted */
+    int result;
+    bool sent; /* at least once: a server may have it, and carry it out at any time */
 };
 
 struct backing_ops {
@@ -62,7 +65,22 @@ struct backing_ops {
 struct backing {
     const struct backing_ops *ops;
     uint64_t bytes; /* usable, a multiple of BACKING_ALIGN */
+
+    /* How long a reader waits for an answer; the volume sets it. */
+    unsigned timeout_ms;
+
+    /* Gone for longer than that: writers need not wait for it. */
+    _Atomic bool away;
 };
+
+#define BACKING_TIMEOUT_S 30
+
+/* What WHERE names: a server, if there is "://" in it, or a path.  See the two. */
+int backing_open(const char *where, uint64_t bytes, uint64_t file_bytes, bool overwrite,
+                 unsigned timeout_ms, struct backing **backing, struct reason *reason);
+
+/* "file", "nbd" and so on; NULL after the last. */
+extern const char *const backing_names[];
 
 /* A file or a block device at PATH.  BYTES of it are used; 0: all of a device,
  * FILE_BYTES of a file. A file that does not exist is made when BYTES is given.  What
@@ -70,6 +88,14 @@ struct backing {
  * and a sentence. */
 int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
                       bool overwrite, struct backing **backing, struct reason *reason);
+
+/* An export of an NBD server.  BYTES of it are used; 0: all.  What is not empty and not
+ * ours is refused, unless OVERWRITE.  Whether the server is there, and fit, is found out
+ * within TIMEOUT_MS; an I/O waits so long for a server that has gone to come back.  On
+ * failure a negative errno and a sentence. */
+int backing_nbd_open(const char *uri, uint64_t bytes, bool overwrite,
+                     unsigned timeout_ms, struct backing **backing,
+                     struct reason *reason);
 
 static inline void backing_submit(struct backing *backing, struct backing_io *io)
 {

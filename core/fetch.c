@@ -201,7 +201,7 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
     int r;
 
     clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += FETCH_TIMEOUT_MS / 1000;
+    deadline.tv_sec += table->backing->timeout_ms / 1000;
     {
         LOCK_FOR_SCOPE(&table->lock);
         while ((r = join_locked(table, slot, fetch, &started, warm)) == -EAGAIN)

@@ -27,9 +27,6 @@
 
 #define FETCHES_MAX 64
 
-/* How long a reader waits for the backing store; clients give up soon after. */
-#define FETCH_TIMEOUT_MS 25000
-
 /* An object of any length with its header, wherever it starts in a block. */
 #define FETCH_BUFFER_BYTES (3 * BACKING_ALIGN)
 
@@ -70,7 +67,7 @@ void fetch_table_close(struct fetch_table *table);
 
 /* Waits for the object that SLOT refers to.  0: *FETCH has it, under its ticket, until
  * fetch_release().  -ESTALE: the page is not stored, or no longer the one that was
- * read: look again. -EIO: it cannot be read, not within FETCH_TIMEOUT_MS, or is not
+ * read: look again. -EIO: it cannot be read, not within its timeout_ms, or is not
  * what was written; the slot is as it was.  *WARM says whether the page has been wanted
  * before since it was last idle. */
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backing.h"
 #include "page.h"
 #include "parse.h"
 #include "slot.h"
 
+#define BACKING_TIMEOUT_MAX_S 3600
 #define IDLE_SECONDS_MAX (30 * 24 * 60 * 60)
 
 /* Less would not let a segment through at a time (budget.h). */
@@ -33,6 +35,7 @@ void options_init(struct options *options)
     *options = (struct options){
         .compressor = {.id = CODEC_ZSTD, .level = codec_zstd.level_default},
         .memory_limit = UINT64_MAX,
+        .backing_timeout = BACKING_TIMEOUT_S,
         .writeback_limit = UINT64_MAX,
     };
 }
@@ -142,10 +145,9 @@ static int set_backing(struct options *options, const char *value,
                        struct reason *reason)
 {
     if (*value == '\0')
-        return reason_say(
-            reason, -EINVAL,
-            "backing=: no path; write for example backing=/var/lib/zslot.img, "
-            "or leave it out for none");
+        return reason_say(reason, -EINVAL,
+                          "backing=: neither a path nor a URI; write for example "
+                          "backing=/var/lib/zslot.img, or leave it out for none");
     options->backing = value;
     return 0;
 }
@@ -168,6 +170,21 @@ static int set_backing_overwrite(struct options *options, const char *value,
                           "backing-overwrite=%s: neither yes nor no; write "
                           "backing-overwrite=true or backing-overwrite=false",
                           value);
+    return 0;
+}
+
+static int set_backing_timeout(struct options *options, const char *value,
+                               struct reason *reason)
+{
+    int seconds;
+
+    if (parse_int(value, &seconds) < 0 || seconds < 1 ||
+        seconds > BACKING_TIMEOUT_MAX_S)
+        return reason_say(reason, -EINVAL,
+                          "backing-timeout=%s: not seconds from 1 to %d; write for "
+                          "example backing-timeout=%d",
+                          value, BACKING_TIMEOUT_MAX_S, BACKING_TIMEOUT_S);
+    options->backing_timeout = (uint32_t)seconds;
     return 0;
 }
 
@@ -258,6 +275,7 @@ int options_complete(const struct options *options, struct reason *reason)
 
     const unsigned needs_backing = 1u << OPTION_backing_size |
                                    1u << OPTION_backing_overwrite |
+                                   1u << OPTION_backing_timeout |
                                    1u << OPTION_idle_age | 1u << OPTION_writeback_limit;
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         if (!options->backing && options->seen & needs_backing & 1u << i)

@@ -37,6 +37,7 @@ struct options {
     const char *backing;   /* borrowed from who called options_set(); NULL: none */
     uint64_t backing_size; /* bytes; 0: not given */
     bool backing_overwrite;
+    uint32_t backing_timeout; /* seconds */
     uint32_t idle_age;        /* seconds; 0: none; OPTIONS_IDLE_AUTO */
     uint64_t writeback_limit; /* bytes a day; UINT64_MAX: none */
     unsigned seen;            /* a bit per option that was given */

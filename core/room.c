@@ -64,7 +64,8 @@ void room_tell_waiters(struct writeback *writeback)
 
 int room_wait(struct writeback *writeback, unsigned *waited_ms)
 {
-    if (writeback->failed || writeback->over_budget || *waited_ms >= ROOM_WAIT_MS)
+    if (writeback->failed || writeback->backing->away || writeback->over_budget ||
+        *waited_ms >= ROOM_WAIT_MS)
         return -ENOSPC;
     if (!atomic_exchange(&writeback->poked, true))
         eventfd_write(writeback->wake_fd, 1);

@@ -91,6 +91,7 @@ int volume_set_backing(struct volume *volume, struct backing *backing,
                         reason);
     if (r < 0)
         return r;
+    backing->timeout_ms = options->backing_timeout * 1000;
     const struct writeback_policy policy = {
         .idle_age_s = options->idle_age,
         .bytes_per_day = options->writeback_limit,
@@ -108,8 +109,9 @@ static int open_backing(struct volume *volume, struct reason *reason)
 
     if (!options->backing)
         return 0;
-    int r = backing_file_open(options->backing, options->backing_size, options->size,
-                              options->backing_overwrite, &backing, reason);
+    int r = backing_open(options->backing, options->backing_size, options->size,
+                         options->backing_overwrite, options->backing_timeout * 1000,
+                         &backing, reason);
     if (r < 0)
         return r;
     r = volume_set_backing(volume, backing, reason);
@@ -187,6 +189,11 @@ void volume_close(struct volume *volume)
 uint64_t volume_size_bytes(const struct volume *volume)
 {
     return volume->options.size;
+}
+
+const char *volume_backing_name(unsigned i)
+{
+    return backing_names[i];
 }
 
 bool volume_process_is_locked(const struct volume *volume)

@@ -87,6 +87,10 @@ int volume_writeback(struct volume *volume);
 /* All statistics; each is right for some moment of the call, not all for the same. */
 void volume_stats(struct volume *volume, struct stats *stats);
 
+/* The I-th kind of backing store, for as long as I counts up from 0; NULL after the
+ * last. */
+const char *volume_backing_name(unsigned i);
+
 /* Whether the process's own code and data are locked in RAM too (memory-lock=true and
  * the right to lock that much). */
 bool volume_process_is_locked(const struct volume *volume);

@@ -75,7 +75,10 @@ static void zslot_dump_plugin(void)
     printf("zslot_codecs=");
     for (unsigned id = CODEC_COUNT; id-- > 0;)
         printf("%s%s", codecs[id]->name, id ? " " : "\n");
-    printf("zslot_backing_stores=file\n");
+    printf("zslot_backing_stores=");
+    for (unsigned i = 0; volume_backing_name(i); i++)
+        printf("%s%s", i ? " " : "", volume_backing_name(i));
+    printf("\n");
 }
 
 /* -- Life. -- */
