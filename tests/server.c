@@ -43,20 +43,20 @@ static void run(const char *nbdkit, const char *const *arguments, int fd, pid_t 
     _exit(127);
 }
 
-void server_start(struct server *server, const char *const *arguments)
+/* ADDRESS_BYTES: of the address that it shall have. */
+static void start(struct server *server, socklen_t address_bytes,
+                  const char *const *arguments)
 {
     const char *nbdkit = getenv("NBDKIT");
 
     ck_assert_msg(nbdkit != NULL,
                   "NBDKIT is not set: run this by make check, or set it to "
                   "tests/run-nbdkit of the build");
-    *server = (struct server){.address.sun_family = AF_UNIX};
     server->address_bytes = sizeof server->address;
 
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     ck_assert_int_ge(fd, 0);
-    /* An address of only a family: the kernel chooses an abstract name (unix(7), autobind). */
-    ck_assert_int_eq(bind(fd, (void *)&server->address, sizeof(sa_family_t)), 0);
+    ck_assert_int_eq(bind(fd, (void *)&server->address, address_bytes), 0);
     ck_assert_int_eq(listen(fd, 32), 0);
     ck_assert_int_eq(getsockname(fd, (void *)&server->address, &server->address_bytes),
                      0);
@@ -67,6 +67,32 @@ void server_start(struct server *server, const char *const *arguments)
     if (server->pid == 0)
         run(nbdkit, arguments, fd, parent);
     close(fd);
+}
+
+void server_start(struct server *server, const char *const *arguments)
+{
+    *server = (struct server){.address.sun_family = AF_UNIX};
+    /* An address of only a family: the kernel chooses an abstract name (unix(7), autobind). */
+    start(server, sizeof(sa_family_t), arguments);
+}
+
+void server_start_at(struct server *server, const char *path,
+                     const char *const *arguments)
+{
+    *server = (struct server){.address.sun_family = AF_UNIX};
+    ck_assert_uint_lt(strlen(path), sizeof server->address.sun_path);
+    strcpy(server->address.sun_path, path);
+    unlink(path);
+    start(server, sizeof server->address, arguments);
+}
+
+void server_kill(struct server *server)
+{
+    int status;
+
+    ck_assert_int_eq(kill(server->pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(server->pid, &status, 0), server->pid);
+    ck_assert(WIFSIGNALED(status));
 }
 
 void server_stop(struct server *server)

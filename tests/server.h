@@ -3,8 +3,8 @@
  * Owns:    the nbdkit process and the socket it listens on.
  * Called:  by the test; server_connect() by several of its threads too.
  * Locks:   none.
- * Never:   makes a file: the socket is an abstract one, and nbdkit inherits it listening, so
- *          that there is nothing to wait for and nothing to remove.
+ * Never:   makes a file, but for server_start_at(): the socket is an abstract one.  nbdkit
+ *          inherits it listening, so that there is nothing to wait for.
  *
  * The server ends with the thread that started it, however that ends.
  *
@@ -31,6 +31,15 @@ struct server {
 void server_start(struct server *server, const char *const *arguments);
 #define SERVER_START(server, ...)                                                      \
     server_start((server), (const char *const[]){__VA_ARGS__, NULL})
+
+/* The same with a socket at PATH, in place of what is there: for what connects by URI. */
+void server_start_at(struct server *server, const char *path,
+                     const char *const *arguments);
+#define SERVER_START_AT(server, path, ...)                                             \
+    server_start_at((server), (path), (const char *const[]){__VA_ARGS__, NULL})
+
+/* Ends it by SIGKILL. */
+void server_kill(struct server *server);
 
 /* Ends nbdkit by SIGTERM.  Fails the test unless it exits with 0, which it does not after a
  * sanitizer's report. */
