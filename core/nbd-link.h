@@ -26,7 +26,7 @@
  * them are handed back to be sent again, from their beginning.  This includes those that
  * a server answered with ESHUTDOWN.
  *
- * Memory.  libnbd allocates: a handle and its strings for each connection, some 200
+ * Memory.  libnbd allocates: a handle and its strings for each connection, some 130
  * bytes for each request.  None of it is under memory-limit or, without --swap, locked in
  * RAM.  It also looks up the server's name while it connects, and waits for that: an
  * address that needs no name server is better.

@@ -31,6 +31,7 @@
 #define SIZE (8 * MIB)
 #define PAGES 1000 /* with content: some ten segments of objects */
 #define OBJECT_BYTES 2500
+#define DEATHS_MAX 15
 #define ONE_SEGMENT 90 /* pages */
 
 static char directory[64], socket_path[96], disk[96], flag[96], uri[128];
@@ -96,6 +97,15 @@ static uint64_t now_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Between two looks at something that must come about before END_MS. */
+static void look_again(uint64_t end_ms)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    MUST(now_ms() < end_ms, "it does not come about");
+    nanosleep(&moment, NULL);
 }
 
 /* -- Conformance. -- */
@@ -276,7 +286,7 @@ static int read_page(uint64_t page)
     int r = volume_read(volume, page * PAGE, PAGE, data);
 
     if (r == 0)
-        ck_assert_mem_eq(data, model.bytes + page * PAGE, PAGE);
+        MUST(memcmp(data, model.bytes + page * PAGE, PAGE) == 0, "a page is wrong");
     return r;
 }
 
@@ -286,7 +296,7 @@ static void wait_for_page(uint64_t page)
     uint64_t end = now_ms() + 20000;
 
     while (read_page(page) < 0)
-        ck_assert_uint_lt(now_ms(), end);
+        look_again(end);
 }
 
 static void raise_flag(void)
@@ -344,7 +354,7 @@ static void *write_and_read(void *opaque)
     (void)opaque;
     while (!ending) {
         write_page(harness_random(&random) % PAGES, harness_random(&random));
-        ck_assert_int_eq(read_page(harness_random(&random) % PAGES), 0);
+        MUST(read_page(harness_random(&random) % PAGES) == 0, "a page is lost");
     }
     return NULL;
 }
@@ -353,7 +363,7 @@ static void *write_back(void *opaque)
 {
     (void)opaque;
     while (!ending)
-        ck_assert_int_eq(volume_writeback(volume), 0);
+        MUST(volume_writeback(volume) == 0, "no writeback");
     return NULL;
 }
 
@@ -363,12 +373,61 @@ static void start_slow_file(void)
                     "rdelay=1ms");
 }
 
-START_TEST(server_that_dies_over_and_over_loses_nothing)
+/* A segment takes five requests. */
+static void start_slow_narrow_file(void)
+{
+    SERVER_START_AT(&server, socket_path, "--filter=blocksize-policy", "--filter=delay",
+                    "file", disk, "wdelay=5ms", "rdelay=1ms", "blocksize-minimum=1",
+                    "blocksize-preferred=4096", "blocksize-maximum=61440",
+                    "blocksize-error-policy=error");
+}
+
+static void *run_conform(void *opaque)
+{
+    conform(opaque);
+    ending = true;
+    return NULL;
+}
+
+/* Each I/O is answered once, with what was written last, whoever has died meanwhile. */
+START_TEST(server_that_dies_conforms)
+{
+    struct stat status = {0};
+    struct timespec seen = {0};
+    unsigned changes = 0, deaths = 0;
+    uint64_t end = now_ms() + 50000;
+    pthread_t thread;
+
+    make_disk(STORE_BYTES);
+    start_slow_file();
+    ending = false;
+    ck_assert_int_eq(pthread_create(&thread, NULL, run_conform, open_nbd(false)), 0);
+    while (!ending) {
+        look_again(end);
+        ck_assert_int_eq(stat(disk, &status), 0);
+        if (status.st_mtim.tv_nsec != seen.tv_nsec) {
+            seen = status.st_mtim;
+            changes++;
+        }
+        if (changes < 20 || deaths == DEATHS_MAX)
+            continue;
+        changes = 0;
+        end_server(++deaths % 3 == 0 ? SIGTERM : SIGKILL);
+        start_slow_file();
+    }
+    pthread_join(thread, NULL);
+    printf("%u servers died\n", deaths);
+    ck_assert(deaths > 0 || harness_is_slow());
+    end_server(SIGTERM);
+}
+END_TEST
+
+static void die_over_and_over(void (*start_server)(void))
 {
     pthread_t threads[2];
 
     make_disk(STORE_BYTES);
-    start_slow_file();
+    start_server();
     open_volume("30");
     write_pages();
     ending = false;
@@ -380,9 +439,9 @@ START_TEST(server_that_dies_over_and_over_loses_nothing)
 
         /* Writes are landing, others are on their way. */
         while (harness_stat(volume, STAT_bd_written_size) < before + MIB)
-            ck_assert_uint_lt(now_ms(), end);
+            look_again(end);
         end_server(round % 3 == 2 ? SIGTERM : SIGKILL);
-        start_slow_file();
+        start_server();
     }
     ending = true;
     pthread_join(threads[0], NULL);
@@ -391,6 +450,17 @@ START_TEST(server_that_dies_over_and_over_loses_nothing)
     ck_assert_uint_eq(harness_stat(volume, STAT_failed_writebacks), 0);
     close_volume();
     server_stop(&server);
+}
+
+START_TEST(server_that_dies_over_and_over_loses_nothing)
+{
+    die_over_and_over(start_slow_file);
+}
+END_TEST
+
+START_TEST(server_of_small_requests_that_dies_loses_nothing)
+{
+    die_over_and_over(start_slow_narrow_file);
 }
 END_TEST
 
@@ -432,7 +502,11 @@ START_TEST(server_that_hangs_gives_eio_and_goes_on)
     open_volume("1");
     write_pages();
     store_all();
+    /* All of its threads have stopped when that is told. */
+    int status;
     ck_assert_int_eq(kill(server.pid, SIGSTOP), 0);
+    ck_assert_int_eq(waitpid(server.pid, &status, WUNTRACED), server.pid);
+    ck_assert(WIFSTOPPED(status));
     uint64_t start = now_ms();
     ck_assert_int_eq(read_page(1), -EIO);
     ck_assert_uint_lt(now_ms() - start, 8000);
@@ -546,7 +620,7 @@ START_TEST(writers_get_enospc_soon_while_it_is_gone)
     SERVER_START_AT(&server, socket_path, "file", disk);
     end = now_ms() + 20000;
     do {
-        ck_assert_uint_lt(now_ms(), end);
+        look_again(end);
         r = volume_write(volume, 62 * MIB, PAGE, data);
     } while (r < 0);
     ck_assert_int_eq(volume_writeback(volume), 0);
@@ -559,7 +633,9 @@ HARNESS_MAIN_WITH("io-backing-nbd", setup, teardown, memory_conforms, file_confo
                   file_behind_a_delay_conforms, one_connection_conforms,
                   small_requests_conform, tls_with_a_shared_key_conforms,
                   discard_where_there_is_no_trim_succeeds, server_s_errors_are_answers,
+                  server_that_dies_conforms,
                   server_that_dies_over_and_over_loses_nothing,
+                  server_of_small_requests_that_dies_loses_nothing,
                   server_that_is_gone_for_long_gives_eio_and_is_found_again,
                   server_that_hangs_gives_eio_and_goes_on,
                   close_ends_while_the_server_hangs,
