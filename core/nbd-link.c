@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <libnbd.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #define CONNECT_MS 5000
@@ -138,11 +139,10 @@ static void settle(struct link_request *request)
     struct link_shared *shared = request->link->shared;
     struct backing_io *io = take_back(request);
 
-    if (request->err > 0 && io->op == BACKING_DISCARD &&
-        (request->err == EOPNOTSUPP || request->err == ENOSYS ||
-         request->err == EINVAL))
-        request->err =
-            0; /* space that cannot be given back is used again all the same */
+    /* Space that cannot be given back is used again all the same. */
+    if (io->op == BACKING_DISCARD &&
+        (request->err == EOPNOTSUPP || request->err == EINVAL))
+        request->err = 0;
     if (request->err > 0) {
         note_start_answered(shared, io, false);
         shared->finished(shared->opaque, io, -request->err);
@@ -164,6 +164,17 @@ static void disarm(struct link *link)
     link->armed = 0;
 }
 
+/* What the system has not sent yet is not sent any more: by default it would go on trying
+ * for minutes, and a write that arrives late may come after what took its place. */
+static void forbid_lingering(struct nbd_handle *handle)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    int fd = nbd_aio_get_fd(handle);
+
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 /* Whatever comes: what libnbd has an answer for is answered, all else goes back. */
 static void drop(struct link *link)
 {
@@ -172,6 +183,7 @@ static void drop(struct link *link)
                                                                : BACKOFF_MAX_MS;
 
     disarm(link);
+    forbid_lingering(link->handle);
     nbd_close(link->handle);
     link->handle = NULL;
     link->state = LINK_DOWN;
@@ -298,12 +310,10 @@ void link_send(struct link *link, struct backing_io *io)
         cookie = nbd_aio_trim(link->handle, request->bytes, offset, answer, 0);
         break;
     }
-    if (cookie < 0 && !is_lost(link)) {
-        /* libnbd has not taken it. */
-        request->err = nbd_get_errno() > 0 ? nbd_get_errno() : EIO;
-        settle(request);
-    }
-    attend(link);
+    if (cookie < 0)
+        drop(link); /* lost; or libnbd has no memory, and it is tried again later */
+    else
+        attend(link);
 }
 
 /* -- Connecting. -- */
