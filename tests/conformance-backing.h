@@ -1,7 +1,7 @@
 /* conformance-backing.h - what every backing store must do
  *
  * Owns:    the loop's thread, and the requests.
- * Called:  by unit-backing.c and io-backing-nbd.c, with each kind of backing store.
+ * Called:  by unit-backing.c and *-backing-nbd.c, with each kind of backing store.
  * Locks:   one per crowd.
  * Never:   knows which kind it is.
  *
