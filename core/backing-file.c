@@ -20,10 +20,16 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "segment-format.h"
+#include "block-format.h"
 
-/* I/Os in the ring at a time; more wait in a list. */
+/* I/Os in the ring at a time; more wait in lists.  Of those that nobody waits for, a
+ * device gets half as many: a fetch shall not stand behind a whole segment in pieces. */
 #define RING_ENTRIES 128
+#define RING_ENTRIES_OTHERS (RING_ENTRIES / 2)
+
+struct list {
+    struct backing_io *head, **end;
+};
 
 struct file {
     struct backing backing;
@@ -34,7 +40,7 @@ struct file {
     struct lock lock; /* guards the ring's submission side and what is below */
     struct io_uring ring;
     unsigned in_ring;
-    struct backing_io *waiting, **waiting_end;
+    struct list urgent, others; /* that wait to get into the ring */
 
     int wake_fd; /* an eventfd that completions signal */
     struct event *wake;
@@ -232,18 +238,39 @@ static void prepare_locked(struct file *file, struct backing_io *io)
         eventfd_write(file->wake_fd, 1);
 }
 
+static void append(struct list *list, struct backing_io *io)
+{
+    io->next = NULL;
+    *list->end = io;
+    list->end = &io->next;
+}
+
+static struct backing_io *take_first(struct list *list)
+{
+    struct backing_io *io = list->head;
+
+    list->head = io->next;
+    if (!list->head)
+        list->end = &list->head;
+    return io;
+}
+
+/* Puts into the ring what waits and may. */
+static void prepare_waiting_locked(struct file *file)
+{
+    while (file->urgent.head && file->in_ring < RING_ENTRIES)
+        prepare_locked(file, take_first(&file->urgent));
+    while (file->others.head && file->in_ring < RING_ENTRIES_OTHERS)
+        prepare_locked(file, take_first(&file->others));
+}
+
 static void file_submit(struct backing *backing, struct backing_io *io)
 {
     struct file *file = (struct file *)backing;
     LOCK_FOR_SCOPE(&file->lock);
 
-    if (file->in_ring < RING_ENTRIES && !file->waiting) {
-        prepare_locked(file, io);
-        return;
-    }
-    io->next = NULL;
-    *file->waiting_end = io;
-    file->waiting_end = &io->next;
+    append(io->urgent ? &file->urgent : &file->others, io);
+    prepare_waiting_locked(file);
 }
 
 /* What became of IO.  False: the rest of it must be submitted. */
@@ -256,7 +283,8 @@ static bool is_finished(struct backing_io *io, int moved, int *result)
             *result = moved;
         return true;
     }
-    if (moved == -EINTR || moved == -EAGAIN)
+    /* Cancelled: the thread that submitted it has ended before it was begun. */
+    if (moved == -EINTR || moved == -EAGAIN || moved == -ECANCELED)
         return false;
     if (moved <= 0) {
         *result =
@@ -293,14 +321,7 @@ static void on_wake(evutil_socket_t fd, short what, void *opaque)
                 prepare_locked(file, io);
                 continue;
             }
-            if (file->waiting) {
-                struct backing_io *next = file->waiting;
-
-                file->waiting = next->next;
-                if (!file->waiting)
-                    file->waiting_end = &file->waiting;
-                prepare_locked(file, next);
-            }
+            prepare_waiting_locked(file);
         }
         io->done(io, result);
     }
@@ -341,7 +362,8 @@ int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
         return reason_say(reason, -ENOMEM, "backing=%s: no memory", path);
     file->backing.ops = &file_ops;
     file->fd = file->wake_fd = -1;
-    file->waiting_end = &file->waiting;
+    file->urgent.end = &file->urgent.head;
+    file->others.end = &file->others.head;
     lock_init(&file->lock, LOCK_RANK_BACKING);
 
     if ((r = open_path(file, path, bytes, &status, reason)) < 0 ||

@@ -57,7 +57,7 @@ struct nbd {
     struct link links[LINKS_MAX];
     unsigned link_count;
     uint64_t up_ms; /* when there was a connection last */
-    struct queue reads, others, answered;
+    struct queue urgent, others, answered;
 };
 
 static void put_last(struct queue *queue, struct backing_io *io)
@@ -88,7 +88,7 @@ static struct backing_io *take_at(struct queue *queue, struct backing_io **at)
 
 static struct queue *queue_for(struct nbd *nbd, const struct backing_io *io)
 {
-    return io->op == BACKING_READ ? &nbd->reads : &nbd->others;
+    return io->urgent ? &nbd->urgent : &nbd->others;
 }
 
 /* -- What a connection says. -- */
@@ -155,7 +155,7 @@ static bool is_busy(const struct nbd *nbd)
     for (unsigned i = 0; i < nbd->link_count; i++)
         if (nbd->links[i].reads || nbd->links[i].others)
             return true;
-    return nbd->reads.head || nbd->others.head;
+    return nbd->urgent.head || nbd->others.head;
 }
 
 static void note_away(struct nbd *nbd, uint64_t now_ms)
@@ -195,7 +195,7 @@ static void go_on(void *opaque)
 {
     struct nbd *nbd = opaque;
 
-    send_all(nbd, &nbd->reads);
+    send_all(nbd, &nbd->urgent);
     send_all(nbd, &nbd->others);
     uint64_t now_ms = link_now_ms();
     note_away(nbd, now_ms);
@@ -217,7 +217,7 @@ static void on_timer(evutil_socket_t fd, short what, void *opaque)
     nbd->timer_ms = UINT64_MAX;
     for (unsigned i = 0; i < nbd->link_count; i++)
         link_expire(&nbd->links[i], now_ms);
-    give_up_overdue(nbd, &nbd->reads, now_ms);
+    give_up_overdue(nbd, &nbd->urgent, now_ms);
     give_up_overdue(nbd, &nbd->others, now_ms);
     go_on(nbd);
 }
@@ -285,7 +285,7 @@ static void nbd_close_backing(struct backing *backing)
 {
     struct nbd *nbd = (struct nbd *)backing;
 
-    assert(!nbd->submitted.head && !nbd->reads.head && !nbd->others.head &&
+    assert(!nbd->submitted.head && !nbd->urgent.head && !nbd->others.head &&
            !nbd->answered.head);
     for (unsigned i = 0; i < LINKS_MAX; i++)
         link_close(&nbd->links[i]);
@@ -325,7 +325,7 @@ int backing_nbd_open(const char *uri, uint64_t bytes, bool overwrite,
     nbd->backing.bytes = bytes / BACKING_ALIGN * BACKING_ALIGN;
     nbd->backing.timeout_ms = timeout_ms;
     nbd->submitted.end = &nbd->submitted.head;
-    nbd->reads.end = &nbd->reads.head;
+    nbd->urgent.end = &nbd->urgent.head;
     nbd->others.end = &nbd->others.head;
     nbd->answered.end = &nbd->answered.head;
     nbd->timer_ms = UINT64_MAX;

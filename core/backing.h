@@ -4,7 +4,7 @@
  * Called:  read and submit by any thread; the rest by the writeback thread, or before
  *          it runs.
  * Locks:   each backing store has its own, not held while a done function runs.
- * Never:   knows slots, segments or checksums: it moves bytes.
+ * Never:   knows slots, objects or checksums: it moves bytes.
  *
  * All I/O is asynchronous.  Who submits a backing_io keeps it and its buffer alive
  * until its done function has been called, which happens exactly once, in the writeback
@@ -35,6 +35,7 @@ struct backing_io {
     uint64_t offset;
     uint32_t bytes;
     void *buffer; /* none for a discard */
+    bool urgent;  /* somebody waits for it: it overtakes what nobody does */
 
     /* RESULT: 0, all bytes moved; or a negative errno, -EIO for what lies behind a
      * truncation.  A discard that the store cannot do succeeds. */

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "segment-format.h"
+#include "block-format.h"
 #include "space.h"
 #include "writeback.h"
 
@@ -31,7 +31,7 @@ static int check_slot(struct parts *parts, slot_t slot, struct tally *tally,
     tally->huge += content.state == SLOT_HUGE;
     if (content.state == SLOT_STORED) {
         tally->stored++;
-        tally->stored_bytes += segment_object_bytes(content.length);
+        tally->stored_bytes += block_object_bytes(content.length);
     }
     if (!slot_content_is_resident(&content))
         return 0;
@@ -121,5 +121,7 @@ int check_parts(struct parts *parts, struct reason *reason)
         if ((r = check_count(counts[i].what, counts[i].is, counts[i].should, reason)) <
             0)
             return r;
+    if (parts->writeback && (r = writeback_check(parts->writeback)) < 0)
+        return reason_say(reason, r, "the account of the backing store is wrong");
     return 0;
 }

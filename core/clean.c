@@ -4,21 +4,31 @@
 #include "clean.h"
 
 #include <errno.h>
-#include <stddef.h>
+#include <string.h>
 
-/* The sparsest of so many is nearly the sparsest of all, at a bounded cost. */
-#define CANDIDATES 256
+/* The sparsest of so many are nearly the sparsest of all, at a bounded cost: some ten
+ * microseconds. */
+#define CANDIDATES 4096u
 
-/* Above this share of live bytes, in 1/16, cleaning moves much and frees little. */
-#define LIVE_MAX_16TH 14
+/* Live bytes are told apart so far. */
+#define LIVE_STEP 64u
+#define LIVE_STEPS (BLOCK_BYTES / LIVE_STEP + 1)
+
+/* With fewer dead bytes in a block cleaning moves much and frees little. */
+#define DEAD_BYTES_MIN (BLOCK_BYTES / 8)
+
+/* What is dead in blocks that are cleaned together must make so many whole ones: less would
+ * be moved about for nothing, for ever. */
+#define DEAD_BLOCKS_MIN 8u
 
 int cleaner_open(struct cleaner *cleaner, struct segment_set *segments,
                  bool lock_in_ram)
 {
     cleaner->segments = segments;
     cleaner->hand = 1;
-    return region_open(&cleaner->region, REGION_PRIVATE, "zslot-cleaner", SEGMENT_BYTES,
-                       &segments->parts->memory, lock_in_ram);
+    return region_open(&cleaner->region, REGION_PRIVATE, "zslot-cleaner",
+                       CLEAN_BLOCKS * BLOCK_BYTES, &segments->parts->memory,
+                       lock_in_ram);
 }
 
 int cleaner_start(struct cleaner *cleaner)
@@ -33,76 +43,104 @@ void cleaner_close(struct cleaner *cleaner)
     region_close(&cleaner->region);
 }
 
+static void unpin(struct cleaner *cleaner, const struct victim *victim)
+{
+    space_unpin(cleaner->segments->space, victim->block);
+}
+
 static void on_read(struct backing_io *io, int result)
 {
-    struct cleaner *cleaner =
-        (struct cleaner *)((char *)io - offsetof(struct cleaner, io));
-    struct segment_set *segments = cleaner->segments;
-    const struct segment_header *header =
-        (const struct segment_header *)cleaner->region.base;
+    struct victim *victim = io->opaque;
+    struct cleaner *cleaner = victim->cleaner;
 
-    cleaner->reading = false;
-    cleaner->loaded = result == 0 && segment_header_holds(header, segments->identity);
-    if (cleaner->loaded) {
-        cleaner->at = sizeof *header;
-        cleaner->bytes = header->bytes;
-    } else {
-        cleaner->failed++;
-        space_unpin(segments->space, (address_t){io->offset});
-    }
+    victim->failed = result < 0;
+    cleaner->failed += victim->failed;
+    if (--cleaner->reading > 0)
+        return;
+    cleaner->loaded = true;
+    cleaner->victim = 0;
+    cleaner->at = 0;
     cleaner->wake(cleaner->opaque);
 }
 
-/* The sparsest of the next candidates, if cleaning is worth it; else SEGMENT_NONE.  It is
- * when what is dead in them makes a whole segment: less would be moved about for nothing,
- * for ever.  Once begun, an output takes what there is. */
-static uint32_t choose(struct cleaner *cleaner)
+/* How many live bytes the sparsest MOST of the next candidates have at most, in steps; 0:
+ * there is nothing to clean among them. */
+static unsigned sparsest(const struct cleaner *cleaner, uint32_t candidates,
+                         unsigned most)
+{
+    const struct space *space = cleaner->segments->space;
+    unsigned counts[LIVE_STEPS] = {0}, found = 0, step;
+    uint32_t block = cleaner->hand;
+
+    for (; candidates > 0; candidates--) {
+        uint32_t dead, live = space_cleanable_bytes(space, block, &dead);
+
+        if (live > 0 && dead >= DEAD_BYTES_MIN)
+            counts[(live + LIVE_STEP - 1) / LIVE_STEP]++;
+        block = block % space->blocks + 1;
+    }
+    for (step = 0; step + 1 < LIVE_STEPS && found < most; step++)
+        found += counts[step + 1];
+    return found > 0 ? step : 0;
+}
+
+static unsigned choose(struct cleaner *cleaner)
 {
     struct space *space = cleaner->segments->space;
-    uint32_t left = space->segments < CANDIDATES ? space->segments : CANDIDATES;
-    uint32_t best = SEGMENT_NONE, least = UINT32_MAX;
-    uint64_t dead = 0;
+    uint32_t candidates = space->blocks < CANDIDATES ? space->blocks : CANDIDATES;
+    unsigned most = CLEAN_TRIED_MAX - cleaner->tried_count;
 
-    for (; left > 0; left--) {
-        uint32_t room, live = space_cleanable_bytes(space, cleaner->hand, &room);
+    if (most > CLEAN_BLOCKS)
+        most = CLEAN_BLOCKS;
+    uint32_t live_max = sparsest(cleaner, candidates, most) * LIVE_STEP, dead_sum = 0;
+    unsigned count = 0;
 
-        if (live > 0 && live < room / 16 * LIVE_MAX_16TH) {
-            dead += room - live;
-            if (live < least) {
-                least = live;
-                best = cleaner->hand;
-            }
+    for (; candidates > 0; candidates--) {
+        uint32_t dead, live = space_cleanable_bytes(space, cleaner->hand, &dead);
+
+        if (live > 0 && live <= live_max && dead >= DEAD_BYTES_MIN && count < most) {
+            cleaner->victims[count++].block = cleaner->hand;
+            dead_sum += dead;
         }
-        cleaner->hand = cleaner->hand % space->segments + 1;
+        cleaner->hand = cleaner->hand % space->blocks + 1;
     }
-    return dead >= SEGMENT_BYTES || cleaner->tried_count > 0 ? best : SEGMENT_NONE;
+    /* Once begun, an output takes what there is. */
+    if (dead_sum < DEAD_BLOCKS_MIN * BLOCK_BYTES && cleaner->tried_count == 0)
+        return 0;
+    return count;
 }
 
 bool cleaner_begin(struct cleaner *cleaner)
 {
     struct space *space = cleaner->segments->space;
+    unsigned count = choose(cleaner);
 
-    if (cleaner->tried_count == CLEAN_TRIED_MAX)
-        return false;
-    /* The pin lasts until the buffer is done with: while an address cannot be used again,
+    /* The pins last until the buffer is done with: while an address cannot be used again,
      * what was read there is what a slot that refers to it means. */
-    uint32_t victim = choose(cleaner);
-    if (victim == SEGMENT_NONE || !space_try_pin_segment(space, victim))
-        return false;
+    cleaner->count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct victim *victim = &cleaner->victims[cleaner->count];
 
-    space_set_tried(space, victim, true);
-    cleaner->tried[cleaner->tried_count++] = victim;
-    cleaner->victim = victim;
-    cleaner->reading = true;
-    cleaner->io = (struct backing_io){
-        .op = BACKING_READ,
-        .offset = (uint64_t)victim * SEGMENT_BYTES,
-        .bytes = SEGMENT_BYTES,
-        .buffer = cleaner->region.base,
-        .done = on_read,
-    };
-    backing_submit(cleaner->segments->backing, &cleaner->io);
-    return true;
+        victim->block = cleaner->victims[i].block;
+        if (!space_try_pin(space, victim->block))
+            continue;
+        space_set_tried(space, victim->block, true);
+        cleaner->tried[cleaner->tried_count++] = victim->block;
+        victim->cleaner = cleaner;
+        victim->io = (struct backing_io){
+            .op = BACKING_READ,
+            .offset = (uint64_t)victim->block * BLOCK_BYTES,
+            .bytes = BLOCK_BYTES,
+            .buffer = cleaner->region.base + cleaner->count * BLOCK_BYTES,
+            .done = on_read,
+            .opaque = victim,
+        };
+        cleaner->count++;
+    }
+    cleaner->reading = cleaner->count;
+    for (unsigned i = 0; i < cleaner->count; i++)
+        backing_submit(cleaner->segments->backing, &cleaner->victims[i].io);
+    return cleaner->count > 0;
 }
 
 void cleaner_note_submitted(struct cleaner *cleaner)
@@ -120,28 +158,56 @@ void cleaner_note_done(struct cleaner *cleaner, int result, bool more)
         cleaner->tried_count = 0;
 }
 
+void cleaner_give_up(struct cleaner *cleaner)
+{
+    cleaner_drop(cleaner);
+    for (unsigned i = 0; i < cleaner->tried_count; i++)
+        space_set_tried(cleaner->segments->space, cleaner->tried[i], false);
+    if (cleaner->outputs == 0)
+        cleaner->tried_count = 0;
+}
+
 void cleaner_drop(struct cleaner *cleaner)
 {
+    for (; cleaner->victim < cleaner->count; cleaner->victim++)
+        unpin(cleaner, &cleaner->victims[cleaner->victim]);
     cleaner->loaded = false;
-    space_unpin(cleaner->segments->space, (address_t){cleaner->io.offset});
+}
+
+/* The live objects of one block, from cleaner->at on. */
+static bool fill_from(struct cleaner *cleaner, const struct victim *victim,
+                      struct segment *out)
+{
+    const char *block = cleaner->region.base + cleaner->victim * BLOCK_BYTES;
+
+    while (cleaner->at + sizeof(struct object_header) <= BLOCK_BYTES) {
+        const struct object_header *object =
+            (const struct object_header *)(block + cleaner->at);
+        uint32_t bytes = block_object_bytes(object->length);
+
+        if (object->length == 0 || object->length >= BLOCK_BYTES ||
+            cleaner->at + bytes > BLOCK_BYTES)
+            break; /* the end; or damaged: what is live behind it stays here */
+        if (segment_add_stored(out, object, address_make(victim->block, cleaner->at)) ==
+            -ENOSPC)
+            return false;
+        cleaner->at += bytes;
+    }
+    return true;
 }
 
 bool cleaner_fill(struct cleaner *cleaner, struct segment *out)
 {
-    while (cleaner->at + sizeof(struct object_header) <= cleaner->bytes) {
-        const struct object_header *object =
-            (const struct object_header *)(cleaner->region.base + cleaner->at);
-        address_t here = {(uint64_t)cleaner->victim * SEGMENT_BYTES + cleaner->at};
-        uint32_t bytes = segment_object_bytes(object->length);
+    for (; cleaner->victim < cleaner->count; cleaner->victim++, cleaner->at = 0) {
+        const struct victim *victim = &cleaner->victims[cleaner->victim];
 
-        if (object->length == 0 || object->length > PAGE_BYTES ||
-            cleaner->at + bytes > cleaner->bytes)
-            break; /* damaged: what is live behind it stays here */
-        if (segment_add_stored(out, object, here) == -ENOSPC)
-            return false;
-        cleaner->at += bytes;
+        if (!victim->failed) {
+            if (!fill_from(cleaner, victim, out))
+                return false;
+            cleaner->cleaned++;
+        }
+        unpin(cleaner, victim);
     }
-    cleaner->cleaned++;
-    cleaner_drop(cleaner);
+    cleaner->loaded = false;
     return true;
 }

@@ -1,13 +1,13 @@
-/* clean.h - gathers what is live in sparse segments, so that whole ones become free
+/* clean.h - gathers what is live in sparse blocks, so that whole ones become free
  *
- * Owns:    one buffer, and the choice of what to clean.
+ * Owns:    a buffer for the blocks, and the choice of what to clean.
  * Called:  by the writeback thread only.
  * Locks:   one slot at a time.
- * Never:   frees what it moved: the last reference to leave a segment does.
+ * Never:   frees what it moved: the last reference to leave a block does.
  *
- * A segment is read whole, and the objects in it that slots still refer to are added to
- * a new one. A slot that is fetched, written or trimmed meanwhile is none of the
- * cleaner's: its ticket is stale when the new segment lands.
+ * A number of blocks is read, and the objects in them that slots still refer to are
+ * added to a new segment.  A slot that is fetched, written or trimmed meanwhile is none
+ * of the cleaner's: its ticket is stale when the new segment lands.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -19,25 +19,38 @@
 
 #include "segment.h"
 
-/* So many sparse segments may be gathered before the outcome is known. */
-#define CLEAN_TRIED_MAX 64
+/* So many sparse blocks are read at a time, and may be gathered before the outcome is
+ * known. */
+#define CLEAN_BLOCKS 64u
+#define CLEAN_TRIED_MAX (4 * CLEAN_BLOCKS)
+
+struct cleaner;
+
+/* A block being cleaned. */
+struct victim {
+    struct backing_io io;
+    struct cleaner *cleaner;
+    uint32_t block;
+    bool failed; /* it could not be read */
+};
 
 struct cleaner {
     struct segment_set *segments;
-    struct region region; /* the buffer */
-    struct backing_io io;
-    bool reading;
-    bool loaded;        /* the buffer has a segment, walked up to at */
-    uint32_t victim;    /* the segment in the buffer, or being read into it */
-    uint32_t at, bytes; /* within it */
-    /* Segments whose live objects are on their way, to be tried again if that fails. */
+    struct region region; /* the buffer, a block per victim */
+    struct victim victims[CLEAN_BLOCKS];
+    unsigned count;   /* of victims */
+    unsigned reading; /* of them, being read */
+    bool loaded;      /* the buffer has them, walked up to these: */
+    unsigned victim;
+    uint32_t at; /* in its block */
+    /* Blocks whose live objects are on their way, to be tried again if that fails. */
     uint32_t tried[CLEAN_TRIED_MAX];
     unsigned tried_count;
     unsigned outputs;           /* segments that they are in, in flight */
     uint32_t hand;              /* where the search for the next begins */
-    void (*wake)(void *opaque); /* told when a read is done */
+    void (*wake)(void *opaque); /* told when the reads are done */
     void *opaque;
-    _Atomic uint64_t cleaned, failed;
+    _Atomic uint64_t cleaned, failed; /* blocks */
 };
 
 int cleaner_open(struct cleaner *cleaner, struct segment_set *segments,
@@ -45,20 +58,21 @@ int cleaner_open(struct cleaner *cleaner, struct segment_set *segments,
 int cleaner_start(struct cleaner *cleaner); /* -ENOSPC, -ENOMEM */
 void cleaner_close(struct cleaner *cleaner);
 
-/* Chooses a sparse segment and begins to read it.  False: none is sparse enough, or there is
- * only one, which would but be copied; or enough is on its way. */
+/* Chooses sparse blocks and begins to read them.  False: cleaning is not worth it, or
+ * enough is on its way. */
 bool cleaner_begin(struct cleaner *cleaner);
 
-/* Forgets a loaded segment. */
+/* Forgets what is loaded; and the other also that it was tried, for want of a segment to
+ * add it to. */
 void cleaner_drop(struct cleaner *cleaner);
+void cleaner_give_up(struct cleaner *cleaner);
 
 /* A segment that cleans was submitted; and has landed (0) or failed, while there is or is
  * not another one being filled. */
 void cleaner_note_submitted(struct cleaner *cleaner);
 void cleaner_note_done(struct cleaner *cleaner, int result, bool more);
 
-/* Adds live objects of the loaded segment to OUT.  True: all are; false: OUT is
- * full. */
+/* Adds live objects of the loaded blocks to OUT.  True: all are; false: OUT is full. */
 bool cleaner_fill(struct cleaner *cleaner, struct segment *out);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "cleanup.h"
 #include "room.h"
 #include "writeback-state.h"
 
@@ -17,11 +18,15 @@
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 10000
 
-/* Segments that only the cleaner may take: without them it could not make others free. */
-#define RESERVED_SEGMENTS 3
+/* Blocks that only the cleaner may take: without them it could not make others free. */
+#define RESERVED_BLOCKS (2 * SEGMENT_BLOCKS)
 
 /* So little beyond what is live is not worth cleaning for. */
 #define CLEAN_BYTES_MIN (UINT64_C(16) << 20)
+
+/* A discard covers so many blocks at most; fewer than a segment's wait for more, up to a
+ * tick. */
+#define DISCARD_BLOCKS_MAX 1024u
 
 /* A segment that is not full is written all the same after so long. */
 #define FILLING_MAX_MS 5000
@@ -47,26 +52,31 @@ static void on_discarded(struct backing_io *io, int result)
 
     (void)result; /* space that could not be given back is used again all the same */
     discard->busy = false;
-    space_put_back(&writeback->space, (uint32_t)(io->offset / SEGMENT_BYTES));
-    writeback->full = false;
+    space_put_back(&writeback->space, discard->first, discard->count, true);
     evict_again_soon(writeback);
 }
 
 static void discard_empty(struct writeback *writeback)
 {
+    struct space *space = &writeback->space;
+
+    if (space_is_short(space) || (space->empty < SEGMENT_BLOCKS && !writeback->tidy))
+        return;
     for (unsigned i = 0; i < DISCARDS_MAX; i++) {
         struct discard *discard = &writeback->discards[i];
-        uint32_t segment;
 
         if (discard->busy)
             continue;
-        if (!space_next_empty(&writeback->space, &segment))
+        discard->count = space_take_empty(space, DISCARD_BLOCKS_MAX, &discard->first);
+        if (discard->count == 0) {
+            writeback->tidy = false;
             return;
+        }
         discard->busy = true;
         discard->io = (struct backing_io){
             .op = BACKING_DISCARD,
-            .offset = (uint64_t)segment * SEGMENT_BYTES,
-            .bytes = SEGMENT_BYTES,
+            .offset = (uint64_t)discard->first * BLOCK_BYTES,
+            .bytes = discard->count * BLOCK_BYTES,
             .done = on_discarded,
             .opaque = discard,
         };
@@ -80,6 +90,12 @@ static bool discards_busy(const struct writeback *writeback)
         if (writeback->discards[i].busy)
             return true;
     return false;
+}
+
+void evict_end_all(struct writeback *writeback, int why)
+{
+    writeback->all_failed = why;
+    writeback->all_hopeless = true;
 }
 
 /* A success ends a FAILED state; a failure makes the thread wait before it tries
@@ -105,69 +121,100 @@ void evict_segment_done(void *opaque, struct segment *segment, int result)
 {
     struct writeback *writeback = opaque;
 
-    writeback->in_flight_bytes -= segment->object_bytes;
+    writeback->in_flight_bytes -= segment->evicted_bytes;
     if (segment->cleans)
         cleaner_note_done(&writeback->cleaner, result, writeback->cleaning != NULL);
-    if (result < 0)
+    if (result < 0) {
         budget_refund(&writeback->budget, segment_write_bytes(segment));
+        writeback->all_failed = result;
+    }
     evict_note_result(writeback, result);
+    writeback->all_hopeless = writeback->failed;
     room_tell_waiters(writeback);
     evict_again_soon(writeback);
 }
 
-/* Sends a segment off, unless that would be past the budget: then its pages stay. */
-static void submit(struct writeback *writeback, struct segment **segment)
+/* Sends a segment off.  False: that would be past the budget, and its pages stay; there
+ * is nothing to do for a while. */
+static bool submit(struct writeback *writeback, struct segment **segment)
 {
     struct segment *full = *segment;
     uint64_t now = writeback_now_ms();
 
     *segment = NULL;
+    writeback->over_budget =
+        !budget_charge(&writeback->budget, segment_write_bytes(full), now);
     if (full->cleans)
         cleaner_note_submitted(&writeback->cleaner);
-    if (!budget_charge(&writeback->budget, segment_write_bytes(full), now)) {
+    if (writeback->over_budget) {
         if (full->cleans)
             cleaner_note_done(&writeback->cleaner, -EDQUOT, false);
         segment_abandon(full);
-        writeback->retry_at_ms = now + OVER_BUDGET_MS;
-        writeback->over_budget = true;
-        return;
+        writeback->budget_at_ms = now + OVER_BUDGET_MS;
+        evict_end_all(writeback, -EDQUOT);
+        room_tell_waiters(writeback);
+        return false;
     }
-    writeback->over_budget = false;
-    writeback->in_flight_bytes += full->object_bytes;
+    writeback->in_flight_bytes += full->evicted_bytes;
     segment_submit(full);
+    return true;
 }
 
-/* Free segments are few, or what is used is more than twice what is live: the rest of a
- * file shall not stay allocated.  Cleaning earlier would write more than it frees. */
-static bool should_clean(struct writeback *writeback)
+/* Available blocks are few, or what is used is more than twice what is live: the rest of
+ * a file shall not stay allocated.  Cleaning earlier would write more than it frees. */
+static bool should_clean(const struct writeback *writeback)
 {
-    struct space *space = &writeback->space;
-    uint32_t few = space->segments / 16 + RESERVED_SEGMENTS + SEGMENTS_IN_FLIGHT;
-    uint64_t used_bytes = (uint64_t)space->used * SEGMENT_BYTES;
+    const struct space *space = &writeback->space;
+    uint32_t available = space_available(space);
+    uint32_t few = space->blocks / 64 + 2 * RESERVED_BLOCKS;
+    uint64_t used_bytes = (uint64_t)(space->blocks - available) * BLOCK_BYTES;
 
-    return space_free_segments(space) < few ||
-           used_bytes > 2 * space->live_bytes + CLEAN_BYTES_MIN;
+    return available < few || used_bytes > 2 * space->live_bytes + CLEAN_BYTES_MIN;
+}
+
+/* Adds what is loaded to segments. */
+static void clean_on(struct writeback *writeback)
+{
+    for (;;) {
+        int r = 0;
+
+        if (!writeback->cleaning)
+            r = segment_begin(&writeback->segments, 0, &writeback->cleaning);
+        if (r == -ENOSPC && writeback->segments.in_flight == 0)
+            cleaner_give_up(&writeback->cleaner); /* nobody will make room for it */
+        if (r < 0)
+            return; /* a completion calls us again */
+        if (cleaner_fill(&writeback->cleaner, writeback->cleaning))
+            break;
+        if (!submit(writeback, &writeback->cleaning)) {
+            cleaner_drop(&writeback->cleaner);
+            return;
+        }
+    }
+    evict_again_soon(writeback);
 }
 
 static void clean(struct writeback *writeback)
 {
-    if (!writeback->cleaner.loaded) {
-        if (writeback->cleaner.reading ||
-            (should_clean(writeback) && cleaner_begin(&writeback->cleaner)))
-            return;
-        if (writeback->cleaning) /* nothing more to put into it */
-            submit(writeback, &writeback->cleaning);
+    if (writeback->cleaner.loaded) {
+        clean_on(writeback);
         return;
     }
-    for (;;) {
-        if (!writeback->cleaning &&
-            segment_begin(&writeback->segments, &writeback->cleaning) < 0)
-            return; /* a completion calls us again */
-        if (cleaner_fill(&writeback->cleaner, writeback->cleaning))
-            break;
+    if (writeback->cleaner.reading > 0)
+        return;
+    if (space_available(&writeback->space) > 0 && should_clean(writeback) &&
+        cleaner_begin(&writeback->cleaner))
+        return;
+    if (writeback->cleaning) /* nothing more to put into it */
         submit(writeback, &writeback->cleaning);
-    }
-    evict_again_soon(writeback);
+}
+
+/* Whether anything is under way that may make blocks available. */
+static bool may_get_blocks(const struct writeback *writeback)
+{
+    return writeback->segments.in_flight > 0 || writeback->cleaning ||
+           discards_busy(writeback) || writeback->cleaner.reading > 0 ||
+           writeback->cleaner.loaded;
 }
 
 /* The segment being filled, or a new one; NULL while there is none to be had.  What
@@ -176,18 +223,15 @@ static struct segment *segment_to_fill(struct writeback *writeback)
 {
     if (writeback->filling)
         return writeback->filling;
-    if (space_free_segments(&writeback->space) <= RESERVED_SEGMENTS) {
-        writeback->full = writeback->segments.in_flight == 0 &&
-                          !discards_busy(writeback) && !writeback->cleaner.reading &&
-                          !writeback->cleaner.loaded;
-        if (writeback->full)
-            room_tell_waiters(writeback);
-        return NULL;
-    }
-    writeback->full = false;
     /* One buffer stays for the cleaner. */
-    if (writeback->segments.in_flight + 1 >= SEGMENTS_IN_FLIGHT ||
-        segment_begin(&writeback->segments, &writeback->filling) < 0)
+    int r =
+        writeback->segments.in_flight + 1 >= SEGMENTS_IN_FLIGHT
+            ? -EAGAIN
+            : segment_begin(&writeback->segments, RESERVED_BLOCKS, &writeback->filling);
+    writeback->full = r == -ENOSPC && !may_get_blocks(writeback);
+    if (writeback->full)
+        room_tell_waiters(writeback);
+    if (r < 0)
         return NULL;
     writeback->filling_since_ms = writeback_now_ms();
     return writeback->filling;
@@ -205,12 +249,15 @@ static void relieve(struct writeback *writeback)
     if (!writeback->evicting || !segment_to_fill(writeback))
         return;
 
+    /* A segment that is not full wastes space: rather a few pages more leave. */
     uint64_t wanted = room_high_mark(writeback) - headroom;
+    if (wanted < SEGMENT_BYTES)
+        wanted = SEGMENT_BYTES;
     switch (
         select_fill(&writeback->select, writeback->filling, VISITS_PER_STEP, wanted)) {
     case SELECT_FULL:
-        submit(writeback, &writeback->filling);
-        evict_again_soon(writeback);
+        if (submit(writeback, &writeback->filling))
+            evict_again_soon(writeback);
         break;
     case SELECT_MORE:
         evict_again_soon(writeback);
@@ -228,19 +275,26 @@ static void write_idle(struct writeback *writeback)
 
     switch (idle_fill(&writeback->idle, segment, VISITS_PER_STEP, writeback_now_ms())) {
     case IDLE_FULL:
-        submit(writeback, &writeback->filling);
-        evict_again_soon(writeback);
+        if (submit(writeback, &writeback->filling))
+            evict_again_soon(writeback);
         break;
     case IDLE_MORE:
         evict_again_soon(writeback);
         break;
     case IDLE_REST:
-        /* What has waited long enough for company goes without. */
-        if (segment && segment->objects > 0 &&
-            writeback_now_ms() - writeback->filling_since_ms >= FILLING_MAX_MS)
-            submit(writeback, &writeback->filling);
         break;
     }
+}
+
+static void end_all(struct writeback *writeback)
+{
+    writeback->tidy = true;
+    {
+        LOCK_FOR_SCOPE(&writeback->room_lock);
+        writeback->all_result = writeback->all_failed;
+        writeback->all_done = writeback->all_begun;
+    }
+    room_tell_waiters(writeback);
 }
 
 /* What writeback_all() asked for: one walk over the table. */
@@ -249,10 +303,6 @@ static void write_all(struct writeback *writeback)
     struct slot_table *slots = &writeback->parts->slots;
     unsigned visits = VISITS_PER_STEP;
 
-    if (writeback->all_asked != writeback->all_begun) {
-        writeback->all_begun = writeback->all_asked;
-        writeback->all_hand = 0;
-    }
     while (writeback->all_hand < slots->slots && visits-- > 0) {
         if (!leaf_is_present(&slots->leaves, writeback->all_hand / LEAF_SLOTS)) {
             writeback->all_hand = (writeback->all_hand / LEAF_SLOTS + 1) * LEAF_SLOTS;
@@ -261,44 +311,69 @@ static void write_all(struct writeback *writeback)
         struct segment *segment = segment_to_fill(writeback);
         if (!segment) {
             if (writeback->full)
-                writeback->all_hand = slots->slots;
+                evict_end_all(writeback, -ENOSPC);
             return;
         }
         if (segment_add(segment, writeback->all_hand) != -ENOSPC)
             writeback->all_hand++;
-        else
-            submit(writeback, &writeback->filling);
+        else if (!submit(writeback, &writeback->filling))
+            return;
     }
     if (writeback->all_hand < slots->slots)
         evict_again_soon(writeback);
     else if (writeback->filling && writeback->filling->objects > 0)
         submit(writeback, &writeback->filling);
-    else if (writeback->segments.in_flight == 0 &&
-             writeback->all_done != writeback->all_begun) {
-        writeback->all_done = writeback->all_begun;
-        room_tell_waiters(writeback);
+    else if (writeback->segments.in_flight == 0)
+        end_all(writeback);
+}
+
+/* Whether there is a writeback_all() to go on with. */
+static bool all_is_wanted(struct writeback *writeback)
+{
+    if (writeback->all_done == writeback->all_asked)
+        return false;
+    if (writeback->all_begun == writeback->all_done) {
+        writeback->all_failed = 0;
+        writeback->all_hopeless = false;
     }
+    /* One that comes while another is on its way has the walk begin anew for both. */
+    if (writeback->all_begun != writeback->all_asked) {
+        writeback->all_begun = writeback->all_asked;
+        writeback->all_hand = 0;
+    }
+    if (writeback->all_hopeless && writeback->segments.in_flight == 0)
+        end_all(writeback);
+    return writeback->all_done != writeback->all_begun && !writeback->all_hopeless;
 }
 
 void evict_work(struct writeback *writeback)
 {
-    discard_empty(writeback);
     uint64_t now = writeback_now_ms();
-    if (now < writeback->retry_at_ms)
-        come_back_in(writeback, writeback->retry_at_ms - now);
-    if (!writeback->ready || now < writeback->retry_at_ms)
+    uint64_t rest_until = writeback->retry_at_ms > writeback->budget_at_ms
+                              ? writeback->retry_at_ms
+                              : writeback->budget_at_ms;
+    bool all = all_is_wanted(writeback);
+
+    discard_empty(writeback);
+    if (now < rest_until)
+        come_back_in(writeback, rest_until - now);
+    if (!writeback->ready || now < rest_until)
         return;
     clean(writeback);
     if (writeback->idle.unit_ms)
         write_idle(writeback);
-    if (writeback->all_done != writeback->all_asked)
+    if (all)
         write_all(writeback);
     relieve(writeback);
+    /* What has waited long enough for company goes without. */
+    if (writeback->filling && writeback->filling->objects > 0 &&
+        now >= writeback->filling_since_ms + FILLING_MAX_MS)
+        submit(writeback, &writeback->filling);
 }
 
 bool evict_is_idle(struct writeback *writeback)
 {
-    return writeback->segments.in_flight == 0 && !writeback->cleaner.reading &&
+    return writeback->segments.in_flight == 0 && writeback->cleaner.reading == 0 &&
            !discards_busy(writeback) && !writeback->header_busy &&
            fetch_table_is_idle(&writeback->fetches);
 }

@@ -15,7 +15,7 @@
 struct segment;
 struct writeback;
 
-/* Goes one bounded step on with all there is to do: empty segments to discard, sparse ones
+/* Goes one bounded step on with all there is to do: empty blocks to discard, sparse ones
  * to clean, idle pages, what writeback_all() asked for, and headroom. */
 void evict_work(struct writeback *writeback);
 
@@ -27,6 +27,9 @@ void evict_again_soon(struct writeback *writeback);
 
 /* The backing store has done a write (0) or failed: see Failure in writeback.h. */
 void evict_note_result(struct writeback *writeback, int result);
+
+/* What writeback_all() has not written yet will not be, for this negative errno. */
+void evict_end_all(struct writeback *writeback, int why);
 
 /* A segment has landed or failed, and its slots are seen to (struct segment_set). */
 void evict_segment_done(void *opaque, struct segment *segment, int result);

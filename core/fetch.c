@@ -13,7 +13,7 @@
 
 uint64_t fetch_table_bytes(void)
 {
-    return FETCHES_MAX * (uint64_t)FETCH_BUFFER_BYTES;
+    return FETCHES_MAX * (uint64_t)BLOCK_BYTES;
 }
 
 int fetch_table_open(struct fetch_table *table, struct parts *parts,
@@ -47,7 +47,7 @@ int fetch_table_start(struct fetch_table *table)
         struct fetch *fetch = &table->fetches[i];
 
         fetch->table = table;
-        fetch->buffer = (unsigned char *)table->region.base + i * FETCH_BUFFER_BYTES;
+        fetch->buffer = (unsigned char *)table->region.base + i * BLOCK_BYTES;
         fetch->next = table->free;
         table->free = fetch;
     }
@@ -63,18 +63,32 @@ void fetch_table_close(struct fetch_table *table)
     region_close(&table->region);
 }
 
+static address_t address_of(const struct fetch *fetch)
+{
+    return (address_t){fetch->ticket.content.ref};
+}
+
 /* Whether what was read is the object that the ticket names. */
 static int verify(struct fetch *fetch)
 {
     const struct slot_content *content = &fetch->ticket.content;
-    const struct object_header *header =
-        (const struct object_header *)(fetch->buffer + content->ref % BACKING_ALIGN);
+    uint64_t seed = fetch->table->seed;
+    uint32_t slot = (uint32_t)fetch->ticket.slot;
 
-    if (!object_header_holds(header, (uint32_t)fetch->ticket.slot, content->codec,
-                             content->length))
-        return -EIO;
+    if (content->length == BLOCK_BYTES) {
+        fetch->object = fetch->buffer;
+        return raw_page_checksum(seed, slot, fetch->object) ==
+                       address_checksum(address_of(fetch))
+                   ? 0
+                   : -EIO;
+    }
+    const struct object_header *header =
+        (const struct object_header *)(fetch->buffer +
+                                       address_offset(address_of(fetch)));
     fetch->object = (const unsigned char *)(header + 1);
-    return 0;
+    return object_header_holds(seed, header, slot, content->codec, content->length)
+               ? 0
+               : -EIO;
 }
 
 static void release_locked(struct fetch *fetch)
@@ -111,7 +125,7 @@ static void on_read(struct backing_io *io, int result)
         result = -ESTALE;
     else
         table->corrupt += corrupt;
-    space_unpin(table->space, (address_t){fetch->ticket.content.ref});
+    space_unpin(table->space, address_block(address_of(fetch)));
     fetch->result = result;
     fetch->state = FETCH_DONE;
     pthread_cond_broadcast(&table->changed);
@@ -120,22 +134,18 @@ static void on_read(struct backing_io *io, int result)
 
 static void submit(struct fetch *fetch)
 {
-    uint64_t address = fetch->ticket.content.ref;
-    uint64_t start = address / BACKING_ALIGN * BACKING_ALIGN;
-    uint64_t end = address + segment_object_bytes(fetch->ticket.content.length);
-
     fetch->io = (struct backing_io){
         .op = BACKING_READ,
-        .offset = start,
-        .bytes = (uint32_t)((end - start + BACKING_ALIGN - 1) / BACKING_ALIGN *
-                            BACKING_ALIGN),
+        .offset = (uint64_t)address_block(address_of(fetch)) * BLOCK_BYTES,
+        .bytes = BLOCK_BYTES,
         .buffer = fetch->buffer,
+        .urgent = true,
         .done = on_read,
     };
     backing_submit(fetch->table->backing, &fetch->io);
 }
 
-/* The address tells it from a stale fetch of the slot's former page, whose segment is
+/* The address tells it from a stale fetch of the slot's former page, whose block is
  * pinned. */
 static struct fetch *find_locked(struct fetch_table *table, slot_t slot,
                                  uint64_t address)
@@ -173,7 +183,7 @@ static int join_locked(struct fetch_table *table, slot_t slot, struct fetch **fe
         } else if (table->free) {
             *fetch = table->free;
             slot_begin_fetching_locked(&table->parts->slots, slot, &(*fetch)->ticket);
-            space_pin(table->space, (address_t){content.ref});
+            space_pin(table->space, address_block((address_t){content.ref}));
             table->free = (*fetch)->next;
             (*fetch)->state = FETCH_READING;
             (*fetch)->users = 2; /* the caller and the I/O */

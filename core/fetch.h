@@ -7,7 +7,7 @@
  * Never:   destroys the page, whatever happens (rule S7).
  *
  * One backing read serves all who want a page while it is under way (rule S5).  The
- * slot is FETCHING for as long; its segment is pinned, so that the space is not used
+ * slot is FETCHING for as long; its block is pinned, so that the space is not used
  * again under the read (rule S6).  A write or a trim does not wait for it: it switches
  * the slot, the ticket is stale then, and who waited looks at the slot again (rule S2).
  *
@@ -22,13 +22,9 @@
 
 #include "backing.h"
 #include "parts.h"
-#include "segment-format.h"
 #include "space.h"
 
 #define FETCHES_MAX 64
-
-/* An object of any length with its header, wherever it starts in a block. */
-#define FETCH_BUFFER_BYTES (3 * BACKING_ALIGN)
 
 enum fetch_state { FETCH_FREE, FETCH_READING, FETCH_DONE };
 
@@ -49,7 +45,8 @@ struct fetch_table {
     struct parts *parts;
     struct space *space;
     struct backing *backing;
-    struct region region; /* the buffers */
+    uint64_t seed;        /* of the store's checksums */
+    struct region region; /* the buffers, a block each */
 
     struct lock lock;
     pthread_cond_t changed; /* a fetch is done, or free */

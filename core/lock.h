@@ -27,7 +27,7 @@ enum lock_rank {
     LOCK_RANK_REGION,  /* which parts of a mapping are locked in RAM */
     LOCK_RANK_CONTEXT, /* waiting for a context */
     LOCK_RANK_ROOM,    /* writers waiting for room */
-    LOCK_RANK_SPACE,   /* which segments are free */
+    LOCK_RANK_SPACE,   /* which blocks are free */
     LOCK_RANK_BACKING, /* submitting to the backing store */
     LOCK_RANK_SLOT,    /* a slot's bit; nothing is taken or waited for under it */
 };

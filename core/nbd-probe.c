@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "segment-format.h"
+#include "block-format.h"
 
 /* Asked about, or read, at a time. */
 #define STATUS_BYTES (UINT64_C(1) << 31)

@@ -68,45 +68,78 @@ void segment_set_close(struct segment_set *set)
     region_close(&set->region);
 }
 
-int segment_begin(struct segment_set *set, struct segment **segment)
+int segment_begin(struct segment_set *set, uint32_t reserve, struct segment **segment)
 {
     struct segment *fresh = set->free;
     if (!fresh)
         return -EAGAIN;
 
-    int r = space_take(set->space, &fresh->number);
-    if (r < 0)
-        return r;
+    /* Nobody else takes blocks: what is promised now is there when it is submitted. */
+    uint32_t kept = reserve + set->promised, available = space_available(set->space);
+    if (available <= kept)
+        return -ENOSPC;
     set->free = fresh->next;
-    fresh->bytes = sizeof(struct segment_header);
-    fresh->objects = fresh->object_bytes = 0;
+    fresh->blocks =
+        available - kept < SEGMENT_BLOCKS ? available - kept : SEGMENT_BLOCKS;
+    set->promised += fresh->blocks;
+    fresh->used = fresh->objects = fresh->object_bytes = fresh->evicted_bytes = 0;
     fresh->cleans = false;
     *segment = fresh;
     return 0;
 }
 
-static bool has_room(const struct segment *segment, uint32_t length)
+/* The block where BYTES leave the least room; SEGMENT_BLOCKS: none has so much.  A raw
+ * page needs a block of its own. */
+static uint32_t find_room(const struct segment *segment, uint32_t bytes)
 {
-    return segment->objects < SEGMENT_OBJECTS_MAX &&
-           segment->bytes + segment_object_bytes(length) <= SEGMENT_BYTES;
+    uint32_t best = SEGMENT_BLOCKS, fullest = 0;
+
+    if (segment->objects == SEGMENT_OBJECTS_MAX)
+        return SEGMENT_BLOCKS;
+    for (uint32_t block = 0; block < segment->used; block++)
+        if (segment->filled[block] + bytes <= BLOCK_BYTES &&
+            segment->filled[block] > fullest) {
+            fullest = segment->filled[block];
+            best = block;
+        }
+    if (best == SEGMENT_BLOCKS && segment->used < segment->blocks)
+        return segment->used;
+    return best;
 }
 
-/* Copies an object, whose slot is locked, to the end of the segment. */
+static bool has_room(const struct segment *segment, uint32_t length)
+{
+    return find_room(segment, block_object_bytes(length)) < SEGMENT_BLOCKS;
+}
+
+static unsigned char *object_at(const struct segment *segment,
+                                const struct segment_object *object)
+{
+    return segment->buffer + object->block * BLOCK_BYTES + object->offset;
+}
+
+/* Copies an object, whose slot is locked and for which there is room. */
 static void append(struct segment *segment, const struct slot_ticket *ticket,
                    const void *object)
 {
-    const struct slot_content *content = &ticket->content;
-    struct object_header *header =
-        (struct object_header *)(segment->buffer + segment->bytes);
-    unsigned char *to = (unsigned char *)(header + 1);
-    uint32_t bytes = segment_object_bytes(content->length);
+    uint32_t length = ticket->content.length, bytes = block_object_bytes(length);
+    uint32_t block = find_room(segment, bytes);
+    struct segment_object *entry = &segment->table[segment->objects++];
 
-    memcpy(to, object, content->length);
-    memset(to + content->length, 0, bytes - sizeof *header - content->length);
-    segment->table[segment->objects++] =
-        (struct segment_object){.ticket = *ticket, .offset = segment->bytes};
-    segment->bytes += bytes;
-    segment->object_bytes += content->length;
+    if (block == segment->used)
+        segment->filled[segment->used++] = 0;
+    *entry = (struct segment_object){
+        .ticket = *ticket,
+        .offset = segment->filled[block],
+        .block = (uint8_t)block,
+    };
+    unsigned char *to = object_at(segment, entry);
+    if (length < BLOCK_BYTES)
+        to += sizeof(struct object_header);
+    memcpy(to, object, length);
+    memset(to + length, 0, object_at(segment, entry) + bytes - (to + length));
+    segment->filled[block] += (uint16_t)bytes;
+    segment->object_bytes += length;
 }
 
 int segment_add(struct segment *segment, slot_t slot)
@@ -122,9 +155,11 @@ int segment_add(struct segment *segment, slot_t slot)
         r = has_room(segment, content.length) ? 0 : -ENOSPC;
         if (r == 0)
             r = slot_begin_writing_locked(&parts->slots, slot, &ticket);
-        if (r == 0)
+        if (r == 0) {
             append(segment, &ticket,
                    pool_object(&parts->pool, (handle_t){content.ref}, content.length));
+            segment->evicted_bytes += content.length;
+        }
     }
     slot_unlock(&parts->slots, slot);
     return r;
@@ -133,7 +168,8 @@ int segment_add(struct segment *segment, slot_t slot)
 int segment_add_stored(struct segment *segment, const struct object_header *object,
                        address_t old)
 {
-    struct parts *parts = segment->set->parts;
+    struct segment_set *set = segment->set;
+    struct parts *parts = set->parts;
     struct slot_content content;
     struct slot_ticket ticket;
     int r = -EAGAIN;
@@ -144,7 +180,8 @@ int segment_add_stored(struct segment *segment, const struct object_header *obje
         return -EAGAIN;
     if (content.state == SLOT_STORED && content.ref == old.value) {
         /* Live, and so whole: what is not is lost, and stays where it is to say so. */
-        if (object_header_holds(object, object->slot, content.codec, content.length))
+        if (object_header_holds(set->seed, object, object->slot, content.codec,
+                                content.length))
             r = has_room(segment, content.length) ? 0 : -ENOSPC;
         if (r == 0)
             slot_ticket_take_locked(&parts->slots, object->slot, &ticket);
@@ -157,20 +194,36 @@ int segment_add_stored(struct segment *segment, const struct object_header *obje
     return r;
 }
 
-/* The checksums, made outside the slots' locks: the buffer is ours alone. */
+/* Where the object is, once its block has a number. */
+static address_t address_of(const struct segment *segment,
+                            const struct segment_object *object)
+{
+    const struct slot_ticket *ticket = &object->ticket;
+    uint32_t within = object->offset;
+
+    if (ticket->content.length == BLOCK_BYTES)
+        within = raw_page_checksum(segment->set->seed, (uint32_t)ticket->slot,
+                                   object_at(segment, object));
+    return address_make(segment->number[object->block], within);
+}
+
+/* The padding and the checksums, made outside the slots' locks: the buffer is ours
+ * alone. */
 static void seal(struct segment *segment)
 {
     for (uint32_t i = 0; i < segment->objects; i++) {
         const struct slot_ticket *ticket = &segment->table[i].ticket;
         struct object_header *header =
-            (struct object_header *)(segment->buffer + segment->table[i].offset);
+            (struct object_header *)object_at(segment, &segment->table[i]);
 
-        object_header_make((uint32_t)ticket->slot, ticket->content.codec,
-                           ticket->content.length, header + 1, header);
+        if (ticket->content.length < BLOCK_BYTES)
+            object_header_make(segment->set->seed, (uint32_t)ticket->slot,
+                               ticket->content.codec, ticket->content.length,
+                               header + 1, header);
     }
-    segment_header_make(segment->set->identity, ++segment->set->sequence,
-                        segment->bytes, segment->objects,
-                        (struct segment_header *)segment->buffer);
+    for (uint32_t block = 0; block < segment->used; block++)
+        memset(segment->buffer + block * BLOCK_BYTES + segment->filled[block], 0,
+               BLOCK_BYTES - segment->filled[block]);
 }
 
 static void put_buffer_back(struct segment *segment)
@@ -187,7 +240,7 @@ static void settle(struct segment *segment, struct context *context,
     struct segment_set *set = segment->set;
     struct parts *parts = set->parts;
     const struct slot_content *content = &object->ticket.content;
-    address_t address = {(uint64_t)segment->number * SEGMENT_BYTES + object->offset};
+    address_t address = address_of(segment, object);
     struct slot_content old, new = *content;
     int r;
 
@@ -224,39 +277,74 @@ static void let_go(struct segment *segment)
         slot_ticket_close(&parts->slots, ticket);
     }
     segment->objects = 0;
-    space_put_back(segment->set->space, segment->number);
+}
+
+static void land(struct segment *segment)
+{
+    struct segment_set *set = segment->set;
+
+    set->written_bytes += segment_write_bytes(segment);
+    for (uint32_t block = 0; block < segment->used; block++)
+        space_landed(set->space, segment->number[block], segment->filled[block]);
+    (void)gate(GATE_SEGMENT_LANDED, segment->table[0].ticket.slot);
+    struct context *context = context_take(&set->parts->contexts);
+    for (uint32_t i = 0; i < segment->objects; i++) {
+        settle(segment, context, &segment->table[i]);
+        slot_ticket_close(&set->parts->slots, &segment->table[i].ticket);
+    }
+    context_give(&set->parts->contexts, context);
 }
 
 static void on_written(struct backing_io *io, int result)
 {
-    struct segment *segment =
-        (struct segment *)((char *)io - offsetof(struct segment, io));
+    struct segment *segment = io->opaque;
     struct segment_set *set = segment->set;
 
+    if (result < 0)
+        segment->result = result;
+    if (--segment->ios_left > 0)
+        return;
+
     set->in_flight--;
-    if (result < 0) {
+    if (segment->result < 0) {
         set->failed++;
         let_go(segment);
-    } else {
-        set->written_bytes += io->bytes;
-        uint32_t bytes = segment->bytes - (uint32_t)sizeof(struct segment_header);
-        space_landed(set->space, segment->number, bytes,
-                     segment->objects == SEGMENT_OBJECTS_MAX ? bytes : SEGMENT_BYTES);
-        (void)gate(GATE_SEGMENT_LANDED, segment->table[0].ticket.slot);
-        struct context *context = context_take(&set->parts->contexts);
-        for (uint32_t i = 0; i < segment->objects; i++) {
-            settle(segment, context, &segment->table[i]);
-            slot_ticket_close(&set->parts->slots, &segment->table[i].ticket);
-        }
-        context_give(&set->parts->contexts, context);
-    }
-    set->done(set->opaque, segment, result);
+        for (uint32_t block = 0; block < segment->used; block++)
+            space_put_back(set->space, segment->number[block], 1, false);
+    } else
+        land(segment);
+    set->done(set->opaque, segment, segment->result);
     put_buffer_back(segment);
 }
 
 uint32_t segment_write_bytes(const struct segment *segment)
 {
-    return (segment->bytes + BACKING_ALIGN - 1) / BACKING_ALIGN * BACKING_ALIGN;
+    return segment->used * BLOCK_BYTES;
+}
+
+/* Takes blocks for what is used, and makes an I/O for each run of neighbours. */
+static void take_blocks(struct segment *segment)
+{
+    struct segment_set *set = segment->set;
+    uint32_t ios = 0;
+
+    for (uint32_t at = 0, count; at < segment->used; at += count) {
+        uint32_t first;
+
+        count = space_take(set->space, segment->used - at, &first);
+        assert(count > 0); /* they were promised */
+        for (uint32_t i = 0; i < count; i++)
+            segment->number[at + i] = first + i;
+        segment->ios[ios++] = (struct backing_io){
+            .op = BACKING_WRITE,
+            .offset = (uint64_t)first * BLOCK_BYTES,
+            .bytes = count * BLOCK_BYTES,
+            .buffer = segment->buffer + at * BLOCK_BYTES,
+            .done = on_written,
+            .opaque = segment,
+        };
+    }
+    segment->ios_left = ios;
 }
 
 void segment_submit(struct segment *segment)
@@ -268,22 +356,18 @@ void segment_submit(struct segment *segment)
         return;
     }
     (void)gate(GATE_SEGMENT_COPIED, segment->table[0].ticket.slot);
-    uint32_t whole = segment_write_bytes(segment);
-    memset(segment->buffer + segment->bytes, 0, whole - segment->bytes);
     seal(segment);
-    segment->io = (struct backing_io){
-        .op = BACKING_WRITE,
-        .offset = (uint64_t)segment->number * SEGMENT_BYTES,
-        .bytes = whole,
-        .buffer = segment->buffer,
-        .done = on_written,
-    };
+    set->promised -= segment->blocks;
+    take_blocks(segment);
+    segment->result = 0;
     set->in_flight++;
-    backing_submit(set->backing, &segment->io);
+    for (uint32_t i = 0, ios = segment->ios_left; i < ios; i++)
+        backing_submit(set->backing, &segment->ios[i]);
 }
 
 void segment_abandon(struct segment *segment)
 {
+    segment->set->promised -= segment->blocks;
     let_go(segment);
     put_buffer_back(segment);
 }

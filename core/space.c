@@ -5,45 +5,104 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "page.h"
-#include "segment-format.h"
 
-enum segment_state { SEGMENT_FREE, SEGMENT_FILLING, SEGMENT_USED, SEGMENT_EMPTY };
+/* A block's word: live bytes, flags, what was live when it landed, pins. */
+#define LIVE_MASK 0x1fffu
+#define USED 0x2000u
+#define TRIED 0x4000u /* to clean */
+#define FILLED_SHIFT 15
+#define FILLED_MASK 0x3f8000u
+#define FILLED_UNIT 64u
+#define PIN_ONE 0x400000u
+#define PIN_MASK 0xffc00000u
 
-struct segment_info {
-    _Atomic uint32_t live_bytes;
-    _Atomic uint32_t pins;
-    _Atomic uint32_t room;
-    uint32_t next; /* guarded by the space's lock, as is state */
-    _Atomic uint16_t state;
-    _Atomic bool tried; /* to clean; until it is put back */
-};
+_Static_assert(BLOCK_BYTES <= LIVE_MASK, "live bytes fit");
+_Static_assert(BLOCK_BYTES / FILLED_UNIT <= FILLED_MASK >> FILLED_SHIFT, "so do these");
 
-static struct segment_info *info_of(const struct space *space, uint32_t segment)
+/* Below this share of all, available blocks are short. */
+#define SHORT_SHARE 8
+
+typedef _Atomic uint32_t word_t;
+
+static word_t *word_of(const struct space *space, uint32_t block)
 {
-    assert(segment >= 1 && segment <= space->segments);
-    return (struct segment_info *)space->infos.base + segment;
+    assert(block >= 1 && block <= space->blocks);
+    return (word_t *)space->region.base + block;
 }
 
-static uint32_t segment_of(address_t address)
+/* -- Maps. -- */
+
+static uint64_t map_words(uint32_t blocks)
 {
-    return (uint32_t)(address.value / SEGMENT_BYTES);
+    return (uint64_t)blocks / 64 + 1;
 }
 
-static uint32_t segment_count(uint64_t backing_bytes)
+static bool map_has(const uint64_t *map, uint32_t block)
 {
-    uint64_t segments =
-        backing_bytes / SEGMENT_BYTES - 1; /* the first has the header */
+    return map[block / 64] >> block % 64 & 1;
+}
 
-    return segments < SEGMENT_NONE ? (uint32_t)segments : SEGMENT_NONE - 1;
+static void map_set(uint64_t *map, uint32_t first, uint32_t count)
+{
+    for (uint32_t block = first; block < first + count; block++)
+        map[block / 64] |= UINT64_C(1) << block % 64;
+}
+
+static void map_clear(uint64_t *map, uint32_t first, uint32_t count)
+{
+    for (uint32_t block = first; block < first + count; block++)
+        map[block / 64] &= ~(UINT64_C(1) << block % 64);
+}
+
+/* The first bit set at FROM or behind it, or else from the start; there must be one. */
+static uint32_t map_next(const uint64_t *map, uint64_t words, uint32_t from)
+{
+    uint64_t word = from / 64, bits = map[word] & UINT64_MAX << from % 64;
+
+    while (bits == 0) {
+        word = (word + 1) % words;
+        bits = map[word];
+    }
+    return (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(bits));
+}
+
+/* Clears a run of bits, MOST at most, from *HAND on. */
+static uint32_t take_run(const struct space *space, uint64_t *map, uint32_t most,
+                         uint32_t *hand, uint32_t *first)
+{
+    uint32_t count = 1;
+
+    *first = map_next(map, map_words(space->blocks), *hand);
+    while (count < most && *first + count <= space->blocks &&
+           map_has(map, *first + count))
+        count++;
+    map_clear(map, *first, count);
+    *hand = *first + count <= space->blocks ? *first + count : 1;
+    return count;
+}
+
+/* -- Life. -- */
+
+static uint32_t block_count(uint64_t backing_bytes)
+{
+    uint64_t blocks = backing_bytes / BLOCK_BYTES - 1; /* the first has the header */
+
+    return blocks < UINT32_MAX ? (uint32_t)blocks : UINT32_MAX - 1;
+}
+
+static uint64_t words_bytes(uint32_t blocks)
+{
+    return ((uint64_t)blocks + 2) / 2 * 2 * sizeof(word_t);
 }
 
 uint64_t space_fixed_bytes(uint64_t backing_bytes)
 {
-    uint64_t bytes =
-        ((uint64_t)segment_count(backing_bytes) + 1) * sizeof(struct segment_info);
+    uint32_t blocks = block_count(backing_bytes);
+    uint64_t bytes = words_bytes(blocks) + 2 * map_words(blocks) * sizeof(uint64_t);
 
     return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
@@ -51,12 +110,11 @@ uint64_t space_fixed_bytes(uint64_t backing_bytes)
 int space_open(struct space *space, uint64_t backing_bytes, struct memory *memory,
                bool lock_in_ram)
 {
-    space->segments = segment_count(backing_bytes);
-    space->free_head = space->empty_head = SEGMENT_NONE;
-    space->high = 0;
-    atomic_init(&space->used, 0);
+    space->blocks = block_count(backing_bytes);
+    atomic_init(&space->free, 0);
+    atomic_init(&space->empty, 0);
     atomic_init(&space->live_bytes, 0);
-    int r = region_open(&space->infos, REGION_PRIVATE, "zslot-segments",
+    int r = region_open(&space->region, REGION_PRIVATE, "zslot-blocks",
                         space_fixed_bytes(backing_bytes), memory, lock_in_ram);
     if (r < 0)
         return r;
@@ -66,134 +124,189 @@ int space_open(struct space *space, uint64_t backing_bytes, struct memory *memor
 
 int space_start(struct space *space)
 {
-    int r = region_start(&space->infos);
-
-    return r < 0 ? r : region_commit(&space->infos, 0, space->infos.bytes);
+    int r = region_start(&space->region);
+    if (r < 0)
+        return r;
+    r = region_commit(&space->region, 0, space->region.bytes);
+    if (r < 0)
+        return r;
+    space->free_map = (uint64_t *)(space->region.base + words_bytes(space->blocks));
+    space->empty_map = space->free_map + map_words(space->blocks);
+    map_set(space->free_map, 1, space->blocks);
+    space->free = space->blocks;
+    space->free_hand = space->empty_hand = 1;
+    return 0;
 }
 
 void space_close(struct space *space)
 {
-    if (!space->infos.base)
+    if (!space->region.base)
         return;
     lock_destroy(&space->lock);
-    region_close(&space->infos);
+    region_close(&space->region);
 }
 
-int space_take(struct space *space, uint32_t *segment)
+/* -- Blocks come and go. -- */
+
+uint32_t space_take_empty(struct space *space, uint32_t most, uint32_t *first)
 {
     LOCK_FOR_SCOPE(&space->lock);
 
-    if (space->free_head != SEGMENT_NONE) {
-        *segment = space->free_head;
-        space->free_head = info_of(space, *segment)->next;
-    } else if (space->high < space->segments)
-        *segment = ++space->high;
-    else
-        return -ENOSPC;
-    info_of(space, *segment)->state = SEGMENT_FILLING;
-    space->used++;
-    return 0;
+    if (space->empty == 0)
+        return 0;
+    uint32_t count = take_run(space, space->empty_map, most, &space->empty_hand, first);
+    space->empty -= count;
+    return count;
 }
 
-/* Nothing refers to the segment and nobody reads it: it can be used again. */
-static void retire_if_empty(struct space *space, uint32_t segment)
+uint32_t space_take(struct space *space, uint32_t most, uint32_t *first)
 {
-    struct segment_info *info = info_of(space, segment);
-    LOCK_FOR_SCOPE(&space->lock);
+    {
+        LOCK_FOR_SCOPE(&space->lock);
 
-    if (info->state != SEGMENT_USED || info->live_bytes > 0 || info->pins > 0)
-        return;
-    info->state = SEGMENT_EMPTY;
-    info->next = space->empty_head;
-    space->empty_head = segment;
+        if (space->free > 0) {
+            uint32_t count =
+                take_run(space, space->free_map, most, &space->free_hand, first);
+            space->free -= count;
+            return count;
+        }
+    }
+    return space_take_empty(space, most, first);
 }
 
-void space_landed(struct space *space, uint32_t segment, uint32_t live_bytes,
-                  uint32_t room)
+uint32_t space_available(const struct space *space)
 {
-    struct segment_info *info = info_of(space, segment);
+    return space->free + space->empty;
+}
+
+bool space_is_short(const struct space *space)
+{
+    return space_available(space) < space->blocks / SHORT_SHARE;
+}
+
+void space_put_back(struct space *space, uint32_t first, uint32_t count, bool discarded)
+{
     LOCK_FOR_SCOPE(&space->lock);
 
-    assert(info->state == SEGMENT_FILLING);
-    info->live_bytes = live_bytes;
-    info->room = room;
-    info->state = SEGMENT_USED;
+    for (uint32_t block = first; block < first + count; block++) {
+        assert(atomic_load(word_of(space, block)) == 0);
+        assert(!map_has(space->free_map, block) && !map_has(space->empty_map, block));
+    }
+    if (discarded) {
+        map_set(space->free_map, first, count);
+        space->free += count;
+    } else {
+        map_set(space->empty_map, first, count);
+        space->empty += count;
+    }
+}
+
+/* Nothing refers to the block and nobody reads it: it can be used again. */
+static void retire_if_empty(struct space *space, uint32_t block)
+{
+    word_t *word = word_of(space, block);
+    LOCK_FOR_SCOPE(&space->lock);
+    uint32_t now = atomic_load(word);
+
+    /* Two may come here for one block, or one after it was pinned again. */
+    do
+        if (!(now & USED) || now & (LIVE_MASK | PIN_MASK))
+            return;
+    while (!atomic_compare_exchange_weak(word, &now, 0));
+    map_set(space->empty_map, block, 1);
+    space->empty++;
+}
+
+void space_landed(struct space *space, uint32_t block, uint32_t live_bytes)
+{
+    assert(live_bytes > 0 && live_bytes <= BLOCK_BYTES);
+    assert(atomic_load(word_of(space, block)) == 0);
     space->live_bytes += live_bytes;
+    atomic_store(word_of(space, block),
+                 USED | live_bytes | live_bytes / FILLED_UNIT << FILLED_SHIFT);
 }
 
 void space_release(struct space *space, address_t address, uint32_t length)
 {
-    uint32_t segment = segment_of(address), bytes = segment_object_bytes(length);
-    uint32_t before = atomic_fetch_sub(&info_of(space, segment)->live_bytes, bytes);
+    uint32_t block = address_block(address), bytes = block_object_bytes(length);
+    uint32_t before = atomic_fetch_sub(word_of(space, block), bytes);
 
-    assert(before >= bytes);
+    assert(before & USED && (before & LIVE_MASK) >= bytes);
     space->live_bytes -= bytes;
-    if (before == bytes)
-        retire_if_empty(space, segment);
+    if ((before & LIVE_MASK) == bytes)
+        retire_if_empty(space, block);
 }
 
-void space_pin(struct space *space, address_t address)
+void space_pin(struct space *space, uint32_t block)
 {
-    info_of(space, segment_of(address))->pins++;
+    atomic_fetch_add(word_of(space, block), PIN_ONE);
 }
 
-bool space_try_pin_segment(struct space *space, uint32_t segment)
+bool space_try_pin(struct space *space, uint32_t block)
 {
-    struct segment_info *info = info_of(space, segment);
+    word_t *word = word_of(space, block);
+    uint32_t now = atomic_load(word);
+
+    while (now & USED)
+        if (atomic_compare_exchange_weak(word, &now, now + PIN_ONE))
+            return true;
+    return false;
+}
+
+void space_unpin(struct space *space, uint32_t block)
+{
+    uint32_t now = atomic_fetch_sub(word_of(space, block), PIN_ONE) - PIN_ONE;
+
+    if ((now & (LIVE_MASK | PIN_MASK)) == 0)
+        retire_if_empty(space, block);
+}
+
+uint32_t space_used_blocks(const struct space *space)
+{
+    return space->blocks - space->free;
+}
+
+/* -- For the cleaner. -- */
+
+uint32_t space_cleanable_bytes(const struct space *space, uint32_t block,
+                               uint32_t *dead_bytes)
+{
+    uint32_t now = atomic_load_explicit(word_of(space, block), memory_order_relaxed);
+    uint32_t live = now & LIVE_MASK;
+    uint32_t filled = (now & FILLED_MASK) >> FILLED_SHIFT << __builtin_ctz(FILLED_UNIT);
+
+    *dead_bytes = filled > live ? filled - live : 0;
+    return (now & (USED | TRIED)) == USED ? live : 0;
+}
+
+void space_set_tried(struct space *space, uint32_t block, bool tried)
+{
+    if (tried)
+        atomic_fetch_or(word_of(space, block), TRIED);
+    else
+        atomic_fetch_and(word_of(space, block), ~TRIED);
+}
+
+int space_check(struct space *space)
+{
+    uint64_t live_bytes = 0;
+    uint32_t free = 0, empty = 0;
     LOCK_FOR_SCOPE(&space->lock);
 
-    if (info->state != SEGMENT_USED)
-        return false;
-    info->pins++;
-    return true;
-}
+    for (uint32_t block = 1; block <= space->blocks; block++) {
+        uint32_t now = atomic_load(word_of(space, block));
+        bool is_free = map_has(space->free_map, block);
+        bool is_empty = map_has(space->empty_map, block);
+        bool is_used = now & USED && now & LIVE_MASK && !(now & PIN_MASK);
 
-void space_unpin(struct space *space, address_t address)
-{
-    struct segment_info *info = info_of(space, segment_of(address));
-
-    if (--info->pins == 0 && info->live_bytes == 0)
-        retire_if_empty(space, segment_of(address));
-}
-
-bool space_next_empty(struct space *space, uint32_t *segment)
-{
-    LOCK_FOR_SCOPE(&space->lock);
-
-    if (space->empty_head == SEGMENT_NONE)
-        return false;
-    *segment = space->empty_head;
-    space->empty_head = info_of(space, *segment)->next;
-    return true;
-}
-
-void space_put_back(struct space *space, uint32_t segment)
-{
-    struct segment_info *info = info_of(space, segment);
-    LOCK_FOR_SCOPE(&space->lock);
-
-    assert(info->state == SEGMENT_FILLING || info->state == SEGMENT_EMPTY);
-    info->state = SEGMENT_FREE;
-    info->tried = false;
-    info->next = space->free_head;
-    space->free_head = segment;
-    space->used--;
-}
-
-uint32_t space_free_segments(struct space *space)
-{
-    return space->segments - space->used;
-}
-
-uint32_t space_cleanable_bytes(struct space *space, uint32_t segment, uint32_t *room)
-{
-    struct segment_info *info = info_of(space, segment);
-
-    *room = info->room;
-    return info->state == SEGMENT_USED && !info->tried ? info->live_bytes : 0;
-}
-
-void space_set_tried(struct space *space, uint32_t segment, bool tried)
-{
-    info_of(space, segment)->tried = tried;
+        if (is_free + is_empty + is_used != 1 || (!is_used && now != 0))
+            return -EUCLEAN;
+        free += is_free;
+        empty += is_empty;
+        live_bytes += now & LIVE_MASK;
+    }
+    return free == space->free && empty == space->empty &&
+                   live_bytes == space->live_bytes
+               ? 0
+               : -EUCLEAN;
 }

@@ -1,23 +1,27 @@
-/* space.h - which segments of the backing store are in use, and how much of each is
- * live
+/* space.h - which blocks of the backing store are in use, and how much of each is live
  *
  * Owns:    the account of the backing store's space.
  * Called:  release, pin and unpin by any thread; the rest by the writeback thread.
- * Locks:   LOCK_RANK_SPACE, for the lists; none for live bytes and pins.
+ * Locks:   LOCK_RANK_SPACE, for the maps; none for live bytes and pins.
  * Never:   does I/O, or knows what the live bytes are.
  *
- *   FREE     --space_take()-->          FILLING
- *   FILLING  --space_landed()-->        USED
- *   USED     --last byte released-->    EMPTY, which is discarded
- *   FILLING EMPTY --space_put_back()--> FREE
+ *   FREE EMPTY  --space_take()-->          FILLING
+ *   FILLING     --space_landed()-->        USED
+ *   USED        --last byte released-->    EMPTY
+ *   EMPTY       --space_take_empty()-->    FILLING, to be discarded
+ *   FILLING     --space_put_back()-->      FREE, or EMPTY if something may be in it
+ *
+ * Nothing is in a FREE block, not even for the file system or the device.  An EMPTY one
+ * can be filled again all the same, and is when there are no FREE ones.
  *
  * Live bytes are those of objects that slots refer to, or are about to: space_landed()
- * counts all of a segment's before the first slot is switched, and who finds that a
- * slot has moved on releases what was for it.  So they cannot run below zero.
+ * counts all of a block's before the first slot is switched, and who finds that a slot
+ * has moved on releases what was for it.  So they cannot run below zero.
  *
- * A pin keeps a segment from EMPTY while it is read (rule S6).  It is put on while a
- * slot that refers to the segment is locked, and so before the segment can become
- * EMPTY.
+ * A pin keeps a block USED while it is read (rule S6).  It is put on while a slot that
+ * refers to the block is locked, and so before the block can become EMPTY.
+ *
+ * An account of 4 bytes and two bits per block: 1/1000 of the backing store, in RAM.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -28,23 +32,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "block-format.h"
 #include "lock.h"
 #include "region.h"
 
-typedef struct {
-    uint64_t value; /* byte offset of the object's header in the backing store */
-} address_t;
-
-#define SEGMENT_NONE UINT32_MAX
-
 struct space {
-    struct region infos; /* a struct segment_info per segment */
-    uint32_t segments;   /* how many can be used, and numbers from 1 to that */
+    struct region region; /* a word per block, and the maps */
+    uint32_t blocks;      /* how many can be used, and numbers from 1 to that */
 
     struct lock lock;
-    uint32_t free_head, empty_head; /* by next; guarded by lock */
-    uint32_t high;                  /* the highest ever taken; guarded by lock */
-    _Atomic uint32_t used;          /* segments not FREE */
+    uint64_t *free_map, *empty_map; /* a bit per block; guarded by lock */
+    uint32_t free_hand, empty_hand; /* where the next search begins */
+    _Atomic uint32_t free, empty;   /* bits set; written under lock */
     _Atomic uint64_t live_bytes;
 };
 
@@ -54,43 +53,57 @@ int space_open(struct space *space, uint64_t backing_bytes, struct memory *memor
 int space_start(struct space *space); /* -ENOSPC, -ENOMEM */
 void space_close(struct space *space);
 
-/* The RAM that the account of so large a backing store takes at most. */
+/* The RAM that the account of so large a backing store takes. */
 uint64_t space_fixed_bytes(uint64_t backing_bytes);
 
-/* A FREE segment to fill.  -ENOSPC: none. */
-int space_take(struct space *space, uint32_t *segment);
+/* Blocks to fill, MOST at most, one behind the other from *FIRST on; how many: 0 when
+ * there are none. */
+uint32_t space_take(struct space *space, uint32_t most, uint32_t *first);
 
-/* All objects of the segment, LIVE_BYTES by segment_object_bytes(), can be referred to now.
- * It could hold ROOM bytes of such objects. */
-void space_landed(struct space *space, uint32_t segment, uint32_t live_bytes,
-                  uint32_t room);
+/* All objects of the block, LIVE_BYTES by block_object_bytes(), can be referred to
+ * now. */
+void space_landed(struct space *space, uint32_t block, uint32_t live_bytes);
 
 /* One object of LENGTH at ADDRESS is referred to no more. */
 void space_release(struct space *space, address_t address, uint32_t length);
 
-/* Around a read of what is at ADDRESS.  The pin goes on under the lock of its slot. */
-void space_pin(struct space *space, address_t address);
-void space_unpin(struct space *space, address_t address);
+/* Around a read of a block.  The pin goes on under the lock of a slot that refers to
+ * it. */
+void space_pin(struct space *space, uint32_t block);
+void space_unpin(struct space *space, uint32_t block);
 
-/* Pins a segment without knowing of a slot in it.  False: it is not USED. */
-bool space_try_pin_segment(struct space *space, uint32_t segment);
+/* Pins a block without knowing of a slot in it.  False: it is not USED. */
+bool space_try_pin(struct space *space, uint32_t block);
 
-/* Takes a segment off the list of EMPTY ones, to discard and put back.  False: there is
- * none. */
-bool space_next_empty(struct space *space, uint32_t *segment);
+/* How many blocks space_take() would find. */
+uint32_t space_available(const struct space *space);
 
-/* A FILLING or EMPTY segment becomes FREE. */
-void space_put_back(struct space *space, uint32_t segment);
+/* Blocks that are short will be used again soon: EMPTY ones need not be discarded. */
+bool space_is_short(const struct space *space);
 
-/* How many segments space_take() would find. */
-uint32_t space_free_segments(struct space *space);
+/* As space_take(), for EMPTY blocks only, to discard and put back. */
+uint32_t space_take_empty(struct space *space, uint32_t most, uint32_t *first);
 
-/* Live bytes of a USED segment that cleaning was not tried on, 0 for others; *ROOM: what the
- * segment could hold, in bytes, which is less than SEGMENT_BYTES for many small objects. */
-uint32_t space_cleanable_bytes(struct space *space, uint32_t segment, uint32_t *room);
+/* COUNT blocks that were FILLING, from FIRST on, become FREE if they are DISCARDED or were
+ * never written, else EMPTY. */
+void space_put_back(struct space *space, uint32_t first, uint32_t count,
+                    bool discarded);
 
-/* Cleaning was tried: what is still live in the segment then is damaged or on its way, and
+/* Blocks that are not FREE, which is what a file has allocated. */
+uint32_t space_used_blocks(const struct space *space);
+
+/* Live bytes of a USED block that cleaning was not tried on, 0 for others; and how many
+ * were live once and are not any more, to within 64.  What was never filled, since no
+ * object fitted, is not dead: it would be left over again. */
+uint32_t space_cleanable_bytes(const struct space *space, uint32_t block,
+                               uint32_t *dead_bytes);
+
+/* Cleaning was tried: what is still live in the block then is damaged or on its way, and
  * stays until nothing refers to it. */
-void space_set_tried(struct space *space, uint32_t segment, bool tried);
+void space_set_tried(struct space *space, uint32_t block, bool tried);
+
+/* Whether every block is FREE, EMPTY, or USED and not pinned, and all that is counted
+ * right; when nothing is under way.  -EUCLEAN. */
+int space_check(struct space *space);
 
 #endif

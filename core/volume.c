@@ -304,8 +304,7 @@ int volume_writeback(struct volume *volume)
 {
     if (!volume->parts.writeback)
         return -EINVAL;
-    writeback_all(volume->parts.writeback, true);
-    return 0;
+    return writeback_all(volume->parts.writeback);
 }
 
 /* The statistics that no context counts. */
@@ -337,8 +336,8 @@ static uint64_t ask(struct volume *volume, enum stat_id stat)
         return writeback.used_bytes;
     case STAT_bd_live_size:
         return writeback.live_bytes;
-    case STAT_segments_cleaned:
-        return writeback.segments_cleaned;
+    case STAT_blocks_cleaned:
+        return writeback.blocks_cleaned;
     case STAT_failed_writebacks:
         return writeback.failed_segments;
     case STAT_corrupt_objects:

@@ -81,7 +81,8 @@ int volume_extents(struct volume *volume, uint64_t offset, uint64_t bytes,
 uint64_t volume_compact(struct volume *volume);
 
 /* Writes all pages in RAM to the backing store, and waits for it.  -EINVAL: there is
- * none. */
+ * none.  -EIO, -ENOSPC, -EDQUOT: some stay in RAM, since it failed, is full, or the write
+ * budget is spent. */
 int volume_writeback(struct volume *volume);
 
 /* All statistics; each is right for some moment of the call, not all for the same. */

@@ -27,6 +27,7 @@ struct discard {
     struct backing_io io;
     struct writeback *writeback;
     bool busy;
+    uint32_t first, count; /* blocks */
 };
 
 struct writeback {
@@ -57,16 +58,21 @@ struct writeback {
     _Atomic uint64_t all_asked, all_done; /* requests of writeback_all(), counted */
     uint64_t all_begun;
     slot_t all_hand;
-    uint64_t stop_ms; /* when stopping began */
-    bool abandoned;   /* I/O never ended: what it may still write to must stay */
+    int all_failed;    /* why not all of it is written */
+    bool all_hopeless; /* and why the rest will not be either */
+    bool tidy;         /* few EMPTY blocks have waited for more long enough */
+    uint64_t stop_ms;  /* when stopping began */
+    bool abandoned;    /* I/O never ended: what it may still write to must stay */
     uint64_t in_flight_bytes; /* objects on their way out */
     struct backing_io header_io;
     unsigned failures;
-    uint64_t retry_at_ms;
+    uint64_t retry_at_ms;  /* after a failure */
+    uint64_t budget_at_ms; /* after the budget was spent */
 
     struct lock room_lock;
     pthread_cond_t room;
     uint64_t room_made; /* segments that landed; guarded by room_lock */
+    int all_result;     /* of the last one done; guarded by room_lock */
     unsigned waiters;   /* guarded by room_lock */
     _Atomic bool failed, full, over_budget;
 };

@@ -22,6 +22,7 @@
 #define TICK_MS 1000    /* when nothing ages by the clock */
 #define TICK_IDLE_MS 50 /* when pages do */
 #define STOP_MS 4000    /* for I/O under way to end */
+#define STOP_POLL_MS 10
 
 uint64_t writeback_now_ms(void)
 {
@@ -34,25 +35,26 @@ uint64_t writeback_now_ms(void)
 uint64_t writeback_bytes(uint64_t backing_bytes)
 {
     return space_fixed_bytes(backing_bytes) + segment_set_bytes() +
-           fetch_table_bytes() + SEGMENT_BYTES + PAGE_BYTES;
+           fetch_table_bytes() + CLEAN_BLOCKS * BLOCK_BYTES + PAGE_BYTES;
 }
 
 uint64_t writeback_fixed_bytes(const struct writeback *writeback)
 {
-    return writeback->space.infos.bytes + writeback->segments.region.bytes +
+    return writeback->space.region.bytes + writeback->segments.region.bytes +
            writeback->fetches.region.bytes + writeback->cleaner.region.bytes;
 }
 
-void writeback_all(struct writeback *writeback, bool wait)
+int writeback_all(struct writeback *writeback)
 {
     LOCK_FOR_SCOPE(&writeback->room_lock);
     uint64_t asked = ++writeback->all_asked;
 
     eventfd_write(writeback->wake_fd, 1);
     writeback->waiters++;
-    while (wait && writeback->all_done < asked)
+    while (writeback->all_done < asked)
         pthread_cond_wait(&writeback->room, &writeback->room_lock.mutex);
     writeback->waiters--;
+    return writeback->all_result;
 }
 
 static void on_header_written(struct backing_io *io, int result)
@@ -61,6 +63,8 @@ static void on_header_written(struct backing_io *io, int result)
 
     writeback->header_busy = false;
     writeback->ready = result == 0;
+    if (result < 0)
+        evict_end_all(writeback, result);
     evict_note_result(writeback, result);
     evict_again_soon(writeback);
 }
@@ -72,7 +76,7 @@ static void write_header(struct writeback *writeback)
         (struct backing_header *)writeback->cleaner.region.base;
 
     backing_header_make(header);
-    memcpy(writeback->segments.identity, header->identity, sizeof header->identity);
+    writeback->segments.seed = writeback->fetches.seed = backing_header_seed(header);
     writeback->header_io = (struct backing_io){
         .op = BACKING_WRITE,
         .offset = 0,
@@ -87,11 +91,15 @@ static void write_header(struct writeback *writeback)
 
 static void try_to_stop(struct writeback *writeback)
 {
+    static const struct timeval again = {.tv_usec = STOP_POLL_MS * 1000};
+
     if (writeback->stop_ms == 0)
         writeback->stop_ms = writeback_now_ms();
     writeback->abandoned = !evict_is_idle(writeback);
     if (!writeback->abandoned || writeback_now_ms() - writeback->stop_ms >= STOP_MS)
         event_base_loopbreak(writeback->base);
+    else
+        event_add(writeback->retry, &again);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *opaque)
@@ -113,6 +121,16 @@ static void on_wake(evutil_socket_t fd, short what, void *opaque)
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *opaque)
+{
+    (void)fd;
+    (void)what;
+    struct writeback *writeback = opaque;
+
+    writeback->tidy = true;
+    on_wake(writeback->wake_fd, 0, writeback);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *opaque)
 {
     (void)fd;
     (void)what;
@@ -206,7 +224,7 @@ int writeback_start(struct writeback *writeback)
     writeback->tick = event_new(writeback->base, -1, EV_PERSIST, on_tick, writeback);
     writeback->wake = event_new(writeback->base, writeback->wake_fd,
                                 EV_READ | EV_PERSIST, on_wake, writeback);
-    writeback->retry = event_new(writeback->base, -1, 0, on_tick, writeback);
+    writeback->retry = event_new(writeback->base, -1, 0, on_retry, writeback);
     if (!writeback->tick || !writeback->wake || !writeback->retry ||
         event_add(writeback->tick, &tick) < 0 || event_add(writeback->wake, NULL) < 0)
         return -ENOMEM;
@@ -275,12 +293,19 @@ void writeback_ask(struct writeback *writeback, struct writeback_stats *stats)
         .evicted_pages = writeback->segments.evicted_objects,
         .evicted_bytes = writeback->segments.evicted_bytes,
         .written_bytes = writeback->segments.written_bytes,
-        .used_bytes = (uint64_t)writeback->space.used * SEGMENT_BYTES,
+        .used_bytes = (uint64_t)space_used_blocks(&writeback->space) * BLOCK_BYTES,
         .live_bytes = writeback->space.live_bytes,
-        .segments_cleaned = writeback->cleaner.cleaned,
+        .blocks_cleaned = writeback->cleaner.cleaned,
         .failed_segments = writeback->segments.failed,
         .corrupt_objects = writeback->fetches.corrupt,
     };
+}
+
+int writeback_check(struct writeback *writeback)
+{
+    if (writeback->running || writeback->abandoned)
+        return 0;
+    return space_check(&writeback->space);
 }
 
 struct fetch_table *writeback_fetches(struct writeback *writeback)

@@ -45,16 +45,20 @@ int writeback_start(struct writeback *writeback);
 void writeback_stop(struct writeback *writeback);
 void writeback_close(struct writeback *writeback); /* NULL is fine */
 
-/* Asks for every page in RAM to be written, once, whatever its age and the headroom;
- * and, when WAIT, waits until the last of it has landed or failed.  The budget holds
- * for this too. */
-void writeback_all(struct writeback *writeback, bool wait);
+/* Has every page in RAM written, once, whatever its age and the headroom, and waits until
+ * the last of it has landed.  -EIO, -ENOSPC, -EDQUOT: not all of it has, since the backing
+ * store failed, is full, or the budget is spent. */
+int writeback_all(struct writeback *writeback);
 
 struct writeback_stats {
     uint64_t evicted_pages, evicted_bytes, written_bytes, used_bytes, live_bytes;
-    uint64_t segments_cleaned, failed_segments, corrupt_objects;
+    uint64_t blocks_cleaned, failed_segments, corrupt_objects;
 };
 void writeback_ask(struct writeback *writeback, struct writeback_stats *stats);
+
+/* Whether the account of the backing store is right; looks at nothing while the thread
+ * runs.  -EUCLEAN. */
+int writeback_check(struct writeback *writeback);
 
 /* For write, read and trim. */
 struct fetch_table;

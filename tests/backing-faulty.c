@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "segment-format.h"
+#include "block-format.h"
 
 #define OPS 3
 
@@ -33,7 +33,7 @@ struct faulty {
     struct queue held[OPS];
     unsigned held_count[OPS];
     struct {
-        uint32_t least_bytes, most_bytes;
+        bool urgent, others;
     } holding[OPS]; /* I/O of so many bytes */
     unsigned fail_count[OPS];
     int fail_result[OPS];
@@ -45,8 +45,7 @@ struct faulty {
 
 static bool is_to_be_held(const struct faulty *faulty, const struct backing_io *io)
 {
-    return io->bytes >= faulty->holding[io->op].least_bytes &&
-           io->bytes <= faulty->holding[io->op].most_bytes;
+    return io->urgent ? faulty->holding[io->op].urgent : faulty->holding[io->op].others;
 }
 
 static void push(struct queue *queue, struct backing_io *io)
@@ -210,28 +209,27 @@ unsigned char *faulty_bytes(struct faulty *faulty)
     return faulty->bytes;
 }
 
-static void hold(struct faulty *faulty, enum backing_op op, uint32_t least_bytes,
-                 uint32_t most_bytes)
+static void hold(struct faulty *faulty, enum backing_op op, bool urgent, bool others)
 {
     pthread_mutex_lock(&faulty->lock);
-    faulty->holding[op].least_bytes = least_bytes;
-    faulty->holding[op].most_bytes = most_bytes;
+    faulty->holding[op].urgent = urgent;
+    faulty->holding[op].others = others;
     pthread_mutex_unlock(&faulty->lock);
 }
 
 void faulty_hold(struct faulty *faulty, enum backing_op op)
 {
-    hold(faulty, op, 1, UINT32_MAX);
+    hold(faulty, op, true, true);
 }
 
 void faulty_hold_fetches(struct faulty *faulty)
 {
-    hold(faulty, BACKING_READ, 1, SEGMENT_BYTES - 1);
+    hold(faulty, BACKING_READ, true, false);
 }
 
 void faulty_hold_cleaner(struct faulty *faulty)
 {
-    hold(faulty, BACKING_READ, SEGMENT_BYTES, SEGMENT_BYTES);
+    hold(faulty, BACKING_READ, false, true);
 }
 
 void faulty_wait_held(struct faulty *faulty, enum backing_op op, unsigned n)
@@ -247,7 +245,7 @@ void faulty_release(struct faulty *faulty, enum backing_op op, int result)
     struct backing_io *io;
 
     pthread_mutex_lock(&faulty->lock);
-    faulty->holding[op].most_bytes = 0;
+    faulty->holding[op].urgent = faulty->holding[op].others = false;
     while ((io = pop(&faulty->held[op]))) {
         faulty->held_count[op]--;
         answer(faulty, io, result);

@@ -64,7 +64,7 @@ START_TEST(truncated_store_is_eio_and_ram_goes_on)
     stored_write_back_all();
     sample_sized(OBJECT_BYTES, 9000, page);
     model_write_both(&model, volume, PAGE, PAGE, page);
-    faulty_truncate(faulty, SEGMENT_BYTES);
+    faulty_truncate(faulty, BLOCK_BYTES);
     for (unsigned i = 0; i < PAGES; i++)
         ck_assert_int_eq(stored_read_page(i), i == 1 ? 0 : -EIO);
     ck_assert_uint_eq(stored_stat(STAT_failed_reads), PAGES - 1);
@@ -92,7 +92,7 @@ END_TEST
 
 /* -- Bytes that are not what was written. -- */
 
-/* Page 0 alone is in the first segment. */
+/* Page 0 alone is in the first block. */
 static uint32_t store_one(void)
 {
     model_trim_both(&model, volume, PAGE, (PAGES - 1) * PAGE);
@@ -108,7 +108,7 @@ START_TEST(bit_flip_anywhere_in_an_object_is_eio_and_never_wrong_data)
 {
     uint32_t length = store_one(), step = harness_is_slow() ? 37 : 1;
     uint64_t flips = 0;
-    unsigned char *object = stored_segment(1) + sizeof(struct segment_header);
+    unsigned char *object = stored_block(1);
 
     for (uint32_t at = 0; at < sizeof(struct object_header) + length;
          at += at < sizeof(struct object_header) ? 1 : step)
@@ -124,38 +124,38 @@ START_TEST(bit_flip_anywhere_in_an_object_is_eio_and_never_wrong_data)
 }
 END_TEST
 
-START_TEST(segment_of_zeroes_or_of_another_page_is_eio)
+START_TEST(blocks_of_zeroes_or_of_other_pages_are_eio)
 {
     static unsigned char kept[SEGMENT_BYTES];
 
     stored_write_back_all();
-    memcpy(kept, stored_segment(1), SEGMENT_BYTES);
-    memset(stored_segment(1), 0, SEGMENT_BYTES);
+    memcpy(kept, stored_block(1), SEGMENT_BYTES);
+    memset(stored_block(1), 0, SEGMENT_BYTES);
     unsigned failed = 0;
     for (unsigned i = 0; i < PAGES; i++)
         failed += stored_read_page(i) == -EIO;
     ck_assert_uint_gt(failed, 0);
     ck_assert_uint_eq(stored_stat(STAT_corrupt_objects), failed);
     /* Whole objects with right checksums, but not the ones that are meant. */
-    memcpy(stored_segment(1), stored_segment(2), SEGMENT_BYTES);
+    memcpy(stored_block(1), stored_block(1 + SEGMENT_BLOCKS), SEGMENT_BYTES);
     unsigned again = 0;
     for (unsigned i = 0; i < PAGES; i++)
         again += stored_read_page(i) == -EIO;
     ck_assert_uint_eq(again, failed);
-    memcpy(stored_segment(1), kept, SEGMENT_BYTES);
+    memcpy(stored_block(1), kept, SEGMENT_BYTES);
 }
 END_TEST
 
 /* Four pages: headers, objects, padding, and what nobody wrote to. */
 START_TEST(bit_flip_anywhere_in_the_store_is_eio_or_harmless)
 {
-    uint64_t step = harness_is_slow() ? 1009 : 13, eio = 0;
+    uint64_t step = harness_is_slow() ? 101 : 3, eio = 0;
 
     model_trim_both(&model, volume, 4 * PAGE, SIZE - 4 * PAGE);
     stored_write_back();
     /* So that no page goes back to RAM for having been read twice. */
     harness_fail(GATE_POOL_ALLOC, 1, true, -ENOSPC);
-    for (uint64_t at = 0; at < 2 * SEGMENT_BYTES; at += step) {
+    for (uint64_t at = 0; at < 8 * BLOCK_BYTES; at += step) {
         unsigned char *byte = faulty_bytes(faulty) + at;
         unsigned failed = 0;
 
@@ -180,12 +180,14 @@ END_TEST
 /* Where PAGE's object is; it has a header that holds for no other. */
 static unsigned char *find_object(uint32_t page)
 {
-    for (uint64_t at = SEGMENT_BYTES; at < SMALL_STORE - 2 * PAGE; at += 8) {
+    uint64_t seed = backing_header_seed((struct backing_header *)stored_block(0));
+
+    for (uint64_t at = BLOCK_BYTES; at < SMALL_STORE - 2 * PAGE; at += 8) {
         unsigned char *bytes = faulty_bytes(faulty) + at;
         const struct object_header *header = (struct object_header *)bytes;
 
         if (header->slot == page && header->length > 0 && header->length <= PAGE &&
-            object_header_holds(header, page, header->codec, header->length))
+            object_header_holds(seed, header, page, header->codec, header->length))
             return bytes + sizeof *header;
     }
     ck_abort_msg("page %u is nowhere", page);
@@ -201,18 +203,18 @@ START_TEST(cleaner_does_not_move_a_damaged_object)
     stored_fill_small();
     for (unsigned i = 0; i < count; i++) {
         objects[i] = find_object(damaged[i]);
-        objects[i][OBJECT_BYTES / 2] ^= 4;
+        objects[i][SMALL_OBJECT_BYTES / 2] ^= 4;
     }
     for (unsigned i = 0; i < SMALL_PAGES; i += 3)
         model_trim_both(&model, volume, i * PAGE, PAGE);
     for (unsigned i = 0; i < 100; i++)
         stored_write_back();
-    ck_assert_uint_gt(stored_stat(STAT_segments_cleaned), 0);
+    ck_assert_uint_gt(stored_stat(STAT_blocks_cleaned), 0);
     for (unsigned i = 0; i < count; i++)
         ck_assert_int_eq(stored_read_page(damaged[i]), -EIO);
     ck_assert_uint_eq(stored_stat(STAT_corrupt_objects), count);
     for (unsigned i = 0; i < count; i++) {
-        objects[i][OBJECT_BYTES / 2] ^= 4;
+        objects[i][SMALL_OBJECT_BYTES / 2] ^= 4;
         ck_assert_int_eq(stored_read_page(damaged[i]), 0);
     }
 }
@@ -227,4 +229,4 @@ HARNESS_MAIN_WITH("fault-fetch", stored_setup, stored_teardown,
                   bit_flip_anywhere_in_the_store_is_eio_or_harmless,
                   cleaner_does_not_move_a_damaged_object,
                   bit_flip_anywhere_in_an_object_is_eio_and_never_wrong_data,
-                  segment_of_zeroes_or_of_another_page_is_eio)
+                  blocks_of_zeroes_or_of_other_pages_are_eio)

@@ -37,7 +37,7 @@ void policy_close(struct policy *policy)
 {
     struct parts *parts = &policy->parts;
 
-    ck_assert_uint_eq(policy->space.used, 0);
+    ck_assert_uint_eq(space_used_blocks(&policy->space), 0);
     segment_set_close(&policy->segments);
     space_close(&policy->space);
     faulty_backing(policy->faulty)->ops->close(faulty_backing(policy->faulty));
@@ -78,7 +78,7 @@ struct segment *policy_segment(struct policy *policy)
 {
     struct segment *segment;
 
-    ck_assert_int_eq(segment_begin(&policy->segments, &segment), 0);
+    ck_assert_int_eq(segment_begin(&policy->segments, 0, &segment), 0);
     return segment;
 }
 

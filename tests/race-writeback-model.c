@@ -17,6 +17,7 @@
 #include "writeback.h"
 
 static struct faulty *faulty;
+static uint64_t cleaned;
 
 /* MEMORY_BYTES for pages beyond what is fixed, BACKING_BYTES for those that leave. */
 static struct volume *open_small(const char *compressor, uint64_t memory_bytes,
@@ -41,7 +42,8 @@ static void run(struct volume *volume, unsigned long ops)
     printf("refused %" PRIu64 ", evicted %" PRIu64 ", fetched %" PRIu64
            ", promoted %" PRIu64 ", cleaned %" PRIu64 "\n",
            refused, stats.values[STAT_bd_writes], stats.values[STAT_bd_reads],
-           stats.values[STAT_promotions], stats.values[STAT_segments_cleaned]);
+           stats.values[STAT_promotions], stats.values[STAT_blocks_cleaned]);
+    cleaned = stats.values[STAT_blocks_cleaned];
     if (!harness_is_slow()) {
         ck_assert_uint_gt(stats.values[STAT_bd_writes], 0);
         ck_assert_uint_gt(stats.values[STAT_bd_reads], 0);
@@ -59,13 +61,14 @@ END_TEST
 
 START_TEST(threads_and_the_cleaner_in_a_small_store_agree_with_the_array)
 {
-    run(open_small("lz4", 2 * MIB, 10 * MIB), 120000);
+    run(open_small("lz4", 2 * MIB, 5 * MIB), 120000);
+    ck_assert(harness_is_slow() || cleaned > 0);
 }
 END_TEST
 
 START_TEST(threads_and_eviction_with_zstd_agree_with_the_array)
 {
-    run(open_small("zstd", 2 * MIB, 12 * MIB), 40000);
+    run(open_small("zstd", 2 * MIB, 5 * MIB), 40000);
 }
 END_TEST
 

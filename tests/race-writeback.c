@@ -167,7 +167,7 @@ START_TEST(second_eviction_while_the_writeback_is_failed)
 {
     evict_twice(-EIO);
     ck_assert_uint_eq(stage_stat(STAT_bd_count), 0);
-    ck_assert_uint_eq(stage_stat(STAT_bd_used_size), 0);
+    ck_assert_uint_eq(stage_stat(STAT_bd_live_size), 0);
     stage_write_back(NULL);
     ck_assert_uint_eq(stage_stat(STAT_bd_count), RACE_OTHERS);
 }

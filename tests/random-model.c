@@ -165,8 +165,12 @@ static void *keep_compacting(void *opaque)
     (void)opaque;
     while (!atomic_load(&stop)) {
         volume_compact(volume);
-        if (has_backing && ++turn % 64 == 0)
-            ck_assert_int_eq(volume_writeback(volume), 0);
+        if (has_backing && ++turn % 64 == 0) {
+            int r = volume_writeback(volume);
+
+            /* Some writes fail, and a small store may be full. */
+            ck_assert(r == 0 || r == -EIO || r == -ENOSPC);
+        }
     }
     return NULL;
 }

@@ -37,7 +37,7 @@ uint64_t stage_stat(enum stat_id stat);
 
 /* -- Actors. -- */
 
-void stage_write_back(void *opaque); /* all that is in RAM */
+void stage_write_back(void *opaque); /* all that is in RAM, unless writes fail */
 void stage_write_a_and_back(void *opaque);
 void stage_make_holes_and_compact(void *opaque);
 void stage_read_is_eio(void *opaque);
@@ -54,14 +54,13 @@ void stage_fetch_landed(actor_fn *reader, actor_fn *second, bool waits);
 
 /* -- The cleaner. -- */
 
-/* Instead of stage_setup(): a store with few free segments, in which the page is
- * alone in its segment, another is full of pages that nobody minds, and some more
- * are full. */
+/* Instead of stage_setup(): a store with few free blocks, in some of which there is a
+ * small object beside a large one; the page is the large one of the first. */
+#define STAGE_VICTIMS 41u
 void stage_setup_cleaner(void);
 
-/* Trims all but a few of those pages, which is what the cleaner waits for: it reads
- * the page's segment, then the other, and writes one with what is live in both, the
- * page first. */
+/* Trims the small ones, which is what the cleaner waits for: it reads all these blocks
+ * at once, and writes a segment with what is live in them, the page first. */
 void stage_clean(void *opaque);
 void stage_clean_to_the_end(void *opaque);
 

@@ -84,13 +84,13 @@ void stored_fill_small(void)
 
     stored_open_small("64M", 16 * MIB);
     for (unsigned i = 0; i < SMALL_PAGES; i++) {
-        sample_sized(OBJECT_BYTES, i, page);
+        sample_sized(SMALL_OBJECT_BYTES, i, page);
         model_write_both(&model, volume, i * PAGE, PAGE, page);
     }
     stored_write_back();
 }
 
-unsigned char *stored_segment(unsigned number)
+unsigned char *stored_block(unsigned number)
 {
-    return faulty_bytes(faulty) + (uint64_t)number * SEGMENT_BYTES;
+    return faulty_bytes(faulty) + (uint64_t)number * BLOCK_BYTES;
 }

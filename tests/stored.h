@@ -14,7 +14,7 @@
 #include "harness.h"
 #include "model.h"
 #include "sample.h"
-#include "segment-format.h"
+#include "segment.h"
 
 #define SIZE (8 * MIB)
 #define STORE_BYTES (16 * MIB)
@@ -34,9 +34,10 @@ void stored_teardown(void); /* compares all, checks and closes */
 #define SMALL_STORE BACKING_BYTES_MIN
 void stored_open_small(const char *size, uint64_t memory_bytes);
 
-/* 700 pages, all of them stored, in a small store: the cleaner has something to do as
- * soon as some are trimmed. */
-#define SMALL_PAGES 700
+/* All of these stored, three in a block, in a small store: the cleaner has something to do
+ * as soon as some are trimmed. */
+#define SMALL_PAGES 2300
+#define SMALL_OBJECT_BYTES 1200
 void stored_fill_small(void);
 
 uint64_t stored_stat(enum stat_id stat);
@@ -46,6 +47,6 @@ void stored_write_back_all(void); /* asserts that it did */
 /* 0 and what the model says, or a negative errno. */
 int stored_read_page(uint64_t page);
 
-unsigned char *stored_segment(unsigned number);
+unsigned char *stored_block(unsigned number);
 
 #endif

@@ -20,7 +20,7 @@
 #include "backing-faulty.h"
 #include "conformance-backing.h"
 #include "harness.h"
-#include "segment-format.h"
+#include "block-format.h"
 
 /* -- The stores. -- */
 
