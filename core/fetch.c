@@ -50,6 +50,7 @@ int fetch_table_start(struct fetch_table *table)
         fetch->buffer = (unsigned char *)table->region.base + i * BLOCK_BYTES;
         fetch->next = table->free;
         table->free = fetch;
+        table->free_count++;
     }
     return 0;
 }
@@ -101,6 +102,7 @@ static void release_locked(struct fetch *fetch)
     fetch->state = FETCH_FREE;
     fetch->next = table->free;
     table->free = fetch;
+    table->free_count++;
     pthread_cond_broadcast(&table->changed);
 }
 
@@ -160,9 +162,10 @@ static struct fetch *find_locked(struct fetch_table *table, slot_t slot,
     return NULL;
 }
 
-/* Finds or makes a fetch for SLOT; *STARTED when the caller must submit it. */
-static int join_locked(struct fetch_table *table, slot_t slot, struct fetch **fetch,
-                       bool *started, bool *warm)
+/* Finds or makes a fetch for SLOT, unless that would leave less than RESERVE; *STARTED
+ * when the caller must submit it. */
+static int join_locked(struct fetch_table *table, slot_t slot, unsigned reserve,
+                       struct fetch **fetch, bool *started, bool *warm)
 {
     struct slot_content content;
     int r = -ESTALE;
@@ -180,8 +183,9 @@ static int join_locked(struct fetch_table *table, slot_t slot, struct fetch **fe
             assert(*fetch);
             (*fetch)->users++;
             r = 0;
-        } else if (table->free) {
+        } else if (table->free_count > reserve) {
             *fetch = table->free;
+            table->free_count--;
             slot_begin_fetching_locked(&table->parts->slots, slot, &(*fetch)->ticket);
             space_pin(table->space, address_block((address_t){content.ref}));
             table->free = (*fetch)->next;
@@ -203,6 +207,27 @@ static int wait_locked(struct fetch_table *table, const struct timespec *deadlin
     return err == ETIMEDOUT ? -EIO : 0;
 }
 
+static void deadline_of(const struct fetch_table *table, struct timespec *deadline)
+{
+    clock_gettime(CLOCK_MONOTONIC, deadline);
+    deadline->tv_sec += table->backing->timeout_ms / 1000;
+}
+
+static int wait_until(struct fetch *fetch, const struct timespec *deadline)
+{
+    struct fetch_table *table = fetch->table;
+    int r = 0;
+
+    LOCK_FOR_SCOPE(&table->lock);
+    while (r == 0 && fetch->state == FETCH_READING)
+        r = wait_locked(table, deadline);
+    if (fetch->state == FETCH_DONE)
+        r = fetch->result;
+    if (r < 0)
+        release_locked(fetch);
+    return r;
+}
+
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
                  bool *warm)
 {
@@ -210,11 +235,10 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
     bool started;
     int r;
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += table->backing->timeout_ms / 1000;
+    deadline_of(table, &deadline);
     {
         LOCK_FOR_SCOPE(&table->lock);
-        while ((r = join_locked(table, slot, fetch, &started, warm)) == -EAGAIN)
+        while ((r = join_locked(table, slot, 0, fetch, &started, warm)) == -EAGAIN)
             if ((r = wait_locked(table, &deadline)) < 0)
                 break;
     }
@@ -223,15 +247,31 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
     if (started)
         submit(*fetch);
     (void)gate(GATE_FETCH_JOINED, slot);
+    return wait_until(*fetch, &deadline);
+}
 
-    LOCK_FOR_SCOPE(&table->lock);
-    while (r == 0 && (*fetch)->state == FETCH_READING)
-        r = wait_locked(table, &deadline);
-    if ((*fetch)->state == FETCH_DONE)
-        r = (*fetch)->result;
-    if (r < 0)
-        release_locked(*fetch);
+int fetch_begin(struct fetch_table *table, slot_t slot, struct fetch **fetch,
+                bool *warm)
+{
+    bool started;
+    int r;
+
+    {
+        LOCK_FOR_SCOPE(&table->lock);
+        r = join_locked(table, slot, FETCHES_RESERVED, fetch, &started, warm);
+    }
+    if (r == 0 && started)
+        submit(*fetch);
     return r;
+}
+
+int fetch_wait(struct fetch *fetch)
+{
+    struct timespec deadline;
+
+    (void)gate(GATE_FETCH_JOINED, fetch->ticket.slot);
+    deadline_of(fetch->table, &deadline);
+    return wait_until(fetch, &deadline);
 }
 
 void fetch_release(struct fetch *fetch)

@@ -26,6 +26,9 @@
 
 #define FETCHES_MAX 64
 
+/* Those that fetch ahead leave so many to those that need a page now. */
+#define FETCHES_RESERVED 16
+
 enum fetch_state { FETCH_FREE, FETCH_READING, FETCH_DONE };
 
 struct fetch {
@@ -52,6 +55,7 @@ struct fetch_table {
     pthread_cond_t changed; /* a fetch is done, or free */
     struct fetch fetches[FETCHES_MAX];
     struct fetch *free;
+    unsigned free_count;
     _Atomic uint64_t corrupt; /* objects that were not what was written */
 };
 
@@ -70,6 +74,15 @@ void fetch_table_close(struct fetch_table *table);
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
                  bool *warm);
 void fetch_release(struct fetch *fetch);
+
+/* The same in two steps, for who will want several pages: begins without waiting for
+ * anything, and leaves some fetches to others.  -EAGAIN: there are no more; -ESTALE. */
+int fetch_begin(struct fetch_table *table, slot_t slot, struct fetch **fetch,
+                bool *warm);
+
+/* Waits for what fetch_begin() began; errors as fetch_object(), after which FETCH is
+ * released. */
+int fetch_wait(struct fetch *fetch);
 
 /* Whether no read is under way, wanted by anybody or not. */
 bool fetch_table_is_idle(struct fetch_table *table);

@@ -6,12 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "compact.h"
-#include "content.h"
-#include "fetch.h"
 #include "gate.h"
 #include "page.h"
-#include "room.h"
+#include "promote.h"
 #include "writeback.h"
 
 /* Copies a locked slot's object to context->object.  All that a lock is held for: what
@@ -96,47 +95,25 @@ int read_fetched(struct parts *parts, struct context *context,
     return expand(parts, context, &content, offset, bytes, out);
 }
 
-/* The page has been wanted twice within a short time: it goes back to RAM, as the
- * compressed bytes that it is.  Only if there is room: it is on the backing store all
- * the same. */
-static void promote(struct parts *parts, struct context *context,
-                    const struct fetch *fetch)
-{
-    const struct slot_ticket *ticket = &fetch->ticket;
-    struct slot_content new = ticket->content, old;
-    handle_t handle;
-
-    if (pool_alloc(&parts->pool, new.length, (uint32_t)ticket->slot, &handle) < 0)
-        return;
-    memcpy(pool_object(&parts->pool, handle, new.length), fetch->object, new.length);
-    new.state = new.codec == CODEC_NONE ? SLOT_HUGE : SLOT_COMPRESSED;
-    new.ref = handle.value;
-    (void)gate(GATE_PROMOTE_BUILT, ticket->slot);
-    if (slot_put_if(&parts->slots, ticket, &new, &old) < 0)
-        pool_free(&parts->pool, handle);
-    else {
-        content_release(parts, &old);
-        content_count(context, &old, &new);
-        context_count(context, STAT_promotions, 1);
-    }
-    room_poke(parts->writeback);
-}
-
 /* -ESTALE: the page is not stored any more. */
-static int read_stored(struct parts *parts, slot_t slot, uint32_t offset,
-                       uint32_t bytes, void *out)
+static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
+                       uint32_t offset, uint32_t bytes, void *out)
 {
     struct fetch *fetch;
     bool warm;
-    int r = fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    int r =
+        ahead && ahead_take(ahead, slot, &fetch, &warm)
+            ? fetch_wait(fetch)
+            : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
     if (r == -ESTALE)
         return r;
 
     struct context *context = context_take(&parts->contexts);
     if (r == 0) {
         r = read_fetched(parts, context, fetch, offset, bytes, out);
+        /* Wanted twice within a short time. */
         if (r == 0 && warm)
-            promote(parts, context, fetch);
+            promote_object(parts, context, fetch);
         fetch_release(fetch);
     }
     context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
@@ -145,17 +122,52 @@ static int read_stored(struct parts *parts, slot_t slot, uint32_t offset,
     return r;
 }
 
-int read_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
-              void *out)
+int read_part(struct parts *parts, struct ahead *ahead, slot_t slot, uint32_t offset,
+              uint32_t bytes, void *out)
 {
     int r;
 
     /* Between the look and the fetch the page may have been written, trimmed or
      * promoted. */
     while ((r = read_resident(parts, slot, offset, bytes, out)) == -EAGAIN)
-        if ((r = read_stored(parts, slot, offset, bytes, out)) != -ESTALE)
+        if ((r = read_stored(parts, ahead, slot, offset, bytes, out)) != -ESTALE)
             break;
     return r;
+}
+
+static int cache_page(struct parts *parts, struct ahead *ahead, slot_t slot)
+{
+    struct fetch *fetch;
+    bool warm;
+    int r =
+        ahead_take(ahead, slot, &fetch, &warm)
+            ? fetch_wait(fetch)
+            : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+
+    if (r < 0)
+        return r == -ESTALE ? 0 : r;
+    struct context *context = context_take(&parts->contexts);
+    bool has_room = promote_object(parts, context, fetch);
+    context_give(&parts->contexts, context);
+    fetch_release(fetch);
+    return has_room ? 0 : -ENOSPC;
+}
+
+int read_cache(struct parts *parts, slot_t slot, slot_t end)
+{
+    struct ahead ahead;
+    int r = 0;
+
+    ahead_open(&ahead, parts, end);
+    for (; slot < end && r == 0; slot++) {
+        struct slot_age age;
+
+        slot_look(&parts->slots, slot, &age);
+        if (age.state == SLOT_STORED)
+            r = cache_page(parts, &ahead, slot);
+    }
+    ahead_close(&ahead);
+    return r == -ENOSPC ? 0 : r; /* what has room is there */
 }
 
 int read_under_ticket(struct parts *parts, struct context *context, slot_t slot,

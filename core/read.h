@@ -14,10 +14,16 @@
 
 #include "parts.h"
 
-/* Copies BYTES at OFFSET within the page to OUT, from wherever it is.  -EIO: the object
+/* Copies BYTES at OFFSET within the page to OUT, from wherever it is.  AHEAD: the fetches
+ * of the request that this is a part of; NULL for a request of one page.  -EIO: the object
  * cannot be fetched, or is not what was put there; the page stays as it is. */
-int read_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
-              void *out);
+struct ahead;
+int read_part(struct parts *parts, struct ahead *ahead, slot_t slot, uint32_t offset,
+              uint32_t bytes, void *out);
+
+/* Brings stored pages from SLOT up to END to RAM, as far as there is room.  -EIO: one
+ * cannot be fetched. */
+int read_cache(struct parts *parts, slot_t slot, slot_t end);
 
 /* -- For partial writes. -- */
 

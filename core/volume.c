@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "check.h"
 #include "compact.h"
 #include "extents.h"
@@ -216,25 +217,37 @@ static uint32_t first_part(uint64_t offset, uint64_t bytes)
     return bytes < part ? (uint32_t)bytes : part;
 }
 
+/* The slot behind the last one of a request. */
+static slot_t end_slot(uint64_t offset, uint64_t bytes)
+{
+    return (offset + bytes + PAGE_BYTES - 1) / PAGE_BYTES;
+}
+
 int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out)
 {
     struct parts *parts = &volume->parts;
+    struct ahead several, *ahead = NULL;
     char *to = out;
+    int r = 0;
 
     if (!is_within(volume, offset, bytes))
         return -EINVAL;
-    while (bytes > 0) {
+    if (first_part(offset, bytes) < bytes) {
+        ahead = &several;
+        ahead_open(ahead, parts, end_slot(offset, bytes));
+    }
+    while (r == 0 && bytes > 0) {
         uint32_t part = first_part(offset, bytes);
-        int r = read_part(parts, offset / PAGE_BYTES, (uint32_t)(offset % PAGE_BYTES),
-                          part, to);
 
-        if (r < 0)
-            return r;
+        r = read_part(parts, ahead, offset / PAGE_BYTES,
+                      (uint32_t)(offset % PAGE_BYTES), part, to);
         offset += part;
         bytes -= part;
         to += part;
     }
-    return 0;
+    if (ahead)
+        ahead_close(ahead);
+    return r;
 }
 
 int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
@@ -282,7 +295,11 @@ int volume_flush(struct volume *volume)
 
 int volume_cache(struct volume *volume, uint64_t offset, uint64_t bytes)
 {
-    return is_within(volume, offset, bytes) ? 0 : -EINVAL;
+    if (!is_within(volume, offset, bytes))
+        return -EINVAL;
+    if (!volume->parts.writeback || bytes == 0)
+        return 0;
+    return read_cache(&volume->parts, offset / PAGE_BYTES, end_slot(offset, bytes));
 }
 
 int volume_extents(struct volume *volume, uint64_t offset, uint64_t bytes,

@@ -65,8 +65,8 @@ int volume_zero(struct volume *volume, uint64_t offset, uint64_t bytes);
 /* What a RAM disk can promise: everything acknowledged is in RAM already. */
 int volume_flush(struct volume *volume);
 
-/* Asks for reads to come to be fast.  Looks at the range only: stored pages are not fetched
- * ahead yet. */
+/* Asks for reads to come to be fast: stored pages go back to RAM, as far as there is room
+ * for them.  -EIO: one cannot be fetched. */
 int volume_cache(struct volume *volume, uint64_t offset, uint64_t bytes);
 
 /* Told of one extent: HOLE reads as zeroes and takes no memory.  0: go on; 1: enough;
