@@ -12,7 +12,7 @@ refused() {
     local arguments=$1 status=0 said word
     shift
     # shellcheck disable=SC2086
-    timeout 60 "$NBDKIT" -U - zslot 1G memory-limit=64M $arguments --run 'echo it is served' \
+    timeout 60 "$NBDKIT" -U "$PWD/refused.sock" zslot 1G memory-limit=64M $arguments --run 'echo it is served' \
         >out 2>err || status=$?
     [ ! -s out ] || fail "zslot $arguments: $(cat out)"
     [ "$status" = 1 ] || fail "zslot $arguments: status $status: $(cat err)"

@@ -114,9 +114,10 @@ stat_at_end() {
 refused() {
     local arguments=$1 status=0 said word
     shift
-    # --run is what would be served.
+    # --run is what would be served.  (-U - would leave a directory behind: nbdkit does when it
+    # ends before it serves.)
     # shellcheck disable=SC2086
-    timeout 60 "$NBDKIT" -U - zslot $arguments --run 'echo it is served' >out 2>err || status=$?
+    timeout 60 "$NBDKIT" -U "$PWD/refused.sock" zslot $arguments --run 'echo it is served' >out 2>err || status=$?
     [ ! -s out ] || fail "zslot $arguments: $(cat out)"
     [ "$status" = 1 ] || fail "zslot $arguments: status $status: $(cat err)"
     [ "$(wc -l <err)" = 1 ] || fail "zslot $arguments: not one line: $(cat err)"

@@ -29,7 +29,7 @@ little() {
 for arguments in "1G memory-limit=100M" "1G memory-limit=6M" 16M; do
     status=0
     # shellcheck disable=SC2086
-    little "$NBDKIT" -U - zslot $arguments memory-lock=true --run 'echo it is served' >out 2>err ||
+    little "$NBDKIT" -U "$PWD/refused.sock" zslot $arguments memory-lock=true --run 'echo it is served' >out 2>err ||
         status=$?
     if [ "$status" = 126 ]; then
         echo "$name: ulimit -l cannot be set to 8192 here"
