@@ -234,6 +234,7 @@ static struct segment *segment_to_fill(struct writeback *writeback)
     if (r < 0)
         return NULL;
     writeback->filling_since_ms = writeback_now_ms();
+    segment_add_aside(writeback->filling);
     return writeback->filling;
 }
 
@@ -321,9 +322,15 @@ static void write_all(struct writeback *writeback)
     }
     if (writeback->all_hand < slots->slots)
         evict_again_soon(writeback);
-    else if (writeback->filling && writeback->filling->objects > 0)
-        submit(writeback, &writeback->filling);
-    else if (writeback->segments.in_flight == 0)
+    else if (writeback->filling && writeback->filling->objects > 0) {
+        if (submit(writeback, &writeback->filling))
+            evict_again_soon(writeback);
+    } else if (writeback->segments.aside_count > 0) {
+        if (segment_to_fill(writeback))
+            evict_again_soon(writeback);
+        else if (writeback->full)
+            evict_end_all(writeback, -ENOSPC);
+    } else if (writeback->segments.in_flight == 0)
         end_all(writeback);
 }
 
@@ -365,6 +372,8 @@ void evict_work(struct writeback *writeback)
     if (all)
         write_all(writeback);
     relieve(writeback);
+    if (writeback->segments.aside_count && !writeback->filling)
+        segment_to_fill(writeback);
     /* What has waited long enough for company goes without. */
     if (writeback->filling && writeback->filling->objects > 0 &&
         now >= writeback->filling_since_ms + FILLING_MAX_MS)

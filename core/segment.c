@@ -107,23 +107,17 @@ static uint32_t find_room(const struct segment *segment, uint32_t bytes)
     return best;
 }
 
-static bool has_room(const struct segment *segment, uint32_t length)
-{
-    return find_room(segment, block_object_bytes(length)) < SEGMENT_BLOCKS;
-}
-
 static unsigned char *object_at(const struct segment *segment,
                                 const struct segment_object *object)
 {
     return segment->buffer + object->block * BLOCK_BYTES + object->offset;
 }
 
-/* Copies an object, whose slot is locked and for which there is room. */
-static void append(struct segment *segment, const struct slot_ticket *ticket,
-                   const void *object)
+/* Copies an object, whose slot is locked, to the block that find_room() found for it. */
+static void append(struct segment *segment, uint32_t block,
+                   const struct slot_ticket *ticket, const void *object)
 {
     uint32_t length = ticket->content.length, bytes = block_object_bytes(length);
-    uint32_t block = find_room(segment, bytes);
     struct segment_object *entry = &segment->table[segment->objects++];
 
     if (block == segment->used)
@@ -142,7 +136,8 @@ static void append(struct segment *segment, const struct slot_ticket *ticket,
     segment->object_bytes += length;
 }
 
-int segment_add(struct segment *segment, slot_t slot)
+/* -ENOSPC: no room in this segment. */
+static int try_add(struct segment *segment, slot_t slot)
 {
     struct parts *parts = segment->set->parts;
     struct slot_content content;
@@ -152,17 +147,44 @@ int segment_add(struct segment *segment, slot_t slot)
     if (!slot_lock(&parts->slots, slot, SLOT_INSPECT, &content))
         return -EAGAIN;
     if (slot_content_is_resident(&content)) {
-        r = has_room(segment, content.length) ? 0 : -ENOSPC;
+        uint32_t block = find_room(segment, block_object_bytes(content.length));
+
+        r = block < SEGMENT_BLOCKS ? 0 : -ENOSPC;
         if (r == 0)
             r = slot_begin_writing_locked(&parts->slots, slot, &ticket);
         if (r == 0) {
-            append(segment, &ticket,
+            append(segment, block, &ticket,
                    pool_object(&parts->pool, (handle_t){content.ref}, content.length));
             segment->evicted_bytes += content.length;
         }
     }
     slot_unlock(&parts->slots, slot);
     return r;
+}
+
+int segment_add(struct segment *segment, slot_t slot)
+{
+    struct segment_set *set = segment->set;
+    int r = try_add(segment, slot);
+
+    if (r == -ENOSPC && set->aside_count < SEGMENT_ASIDE_MAX) {
+        set->aside[set->aside_count++] = slot;
+        return 0;
+    }
+    return r;
+}
+
+void segment_add_aside(struct segment *segment)
+{
+    struct segment_set *set = segment->set;
+    unsigned kept = 0;
+
+    /* One that was used meanwhile has gone to the back of the clock's queue, and goes all
+     * the same: it was chosen a moment ago. */
+    for (unsigned i = 0; i < set->aside_count; i++)
+        if (try_add(segment, set->aside[i]) == -ENOSPC)
+            set->aside[kept++] = set->aside[i];
+    set->aside_count = kept;
 }
 
 int segment_add_stored(struct segment *segment, const struct object_header *object,
@@ -172,6 +194,7 @@ int segment_add_stored(struct segment *segment, const struct object_header *obje
     struct parts *parts = set->parts;
     struct slot_content content;
     struct slot_ticket ticket;
+    uint32_t block = SEGMENT_BLOCKS;
     int r = -EAGAIN;
 
     if (object->slot >= parts->slots.slots)
@@ -181,14 +204,16 @@ int segment_add_stored(struct segment *segment, const struct object_header *obje
     if (content.state == SLOT_STORED && content.ref == old.value) {
         /* Live, and so whole: what is not is lost, and stays where it is to say so. */
         if (object_header_holds(set->seed, object, object->slot, content.codec,
-                                content.length))
-            r = has_room(segment, content.length) ? 0 : -ENOSPC;
+                                content.length)) {
+            block = find_room(segment, block_object_bytes(content.length));
+            r = block < SEGMENT_BLOCKS ? 0 : -ENOSPC;
+        }
         if (r == 0)
             slot_ticket_take_locked(&parts->slots, object->slot, &ticket);
     }
     slot_unlock(&parts->slots, object->slot);
     if (r == 0) {
-        append(segment, &ticket, object + 1);
+        append(segment, block, &ticket, object + 1);
         segment->cleans = true;
     }
     return r;

@@ -16,11 +16,12 @@
  * STORED objects the same way, from blocks that it has read.
  *
  * A segment is a number of blocks that are written together, in one go as far as free
- * blocks are neighbours.  Each object goes where it fits best: with real pages, 97 % of
- * what is written is objects and their headers.  Once it has landed nothing holds a
- * segment's blocks together: each is free again when its own few objects are dead.  With
- * space that comes free in whole segments only, cleaning writes 2.8 bytes for each that
- * random overwrites make it write, at 80 % full; with blocks 1.6.
+ * blocks are neighbours.  Each object goes where it fits best, and what fits nowhere is
+ * put aside for the next segment: with real pages, 97 % of what is written is objects.
+ * Once it has landed nothing holds a segment's blocks together: each is free again when
+ * its own few objects are dead.  With space that comes free in whole segments only,
+ * cleaning writes 2.8 bytes for each that random overwrites make it write, at 80 % full;
+ * with blocks 1.7.
  *
  * Padding is zeroed: nothing of what a buffer held before leaves RAM.
  *
@@ -43,6 +44,11 @@
 /* Segments being written at a time, and one that is filled.  More in flight gained
  * nothing that could be measured on a file in RAM, and each costs its buffer. */
 #define SEGMENTS_IN_FLIGHT 8
+
+/* Objects that are put aside until a segment counts as full.  Pages that leave one after
+ * the other have objects of like lengths, which leave much of a block unused; with so
+ * many to choose from, 4 % of what is written, and 11 % with none. */
+#define SEGMENT_ASIDE_MAX 256u
 
 /* Small objects fill a segment's tickets before its bytes. */
 #define SEGMENT_OBJECTS_MAX 1024
@@ -85,6 +91,9 @@ struct segment_set {
     struct segment *free;
     unsigned in_flight;
     uint32_t promised; /* blocks to segments that are not submitted yet */
+    /* Slots that did not fit, not marked in any way: the next segment begins with them. */
+    slot_t aside[SEGMENT_ASIDE_MAX];
+    unsigned aside_count;
 
     /* Told of every segment that has landed (0) or failed, after its slots were seen
      * to. */
@@ -104,13 +113,16 @@ int segment_set_open(struct segment_set *set, struct parts *parts, struct space 
 int segment_set_start(struct segment_set *set);                  /* -ENOSPC, -ENOMEM */
 void segment_set_close(struct segment_set *set);
 
-/* An empty segment to fill, which leaves RESERVE blocks to others.  -EAGAIN: all buffers
- * are in flight; -ENOSPC: no blocks. */
+/* A segment to fill, which leaves RESERVE blocks to others.  -EAGAIN: all buffers are in
+ * flight; -ENOSPC: no blocks. */
 int segment_begin(struct segment_set *set, uint32_t reserve, struct segment **segment);
 
-/* Adds the object of SLOT, if it is in the pool and not WRITING.  -EAGAIN: it is not;
- * -ENOSPC: no room in this segment for it. */
+/* Adds the object of SLOT, if it is in the pool and not WRITING, or puts it aside.
+ * -EAGAIN: it is not; -ENOSPC: there is room for it neither here nor there. */
 int segment_add(struct segment *segment, slot_t slot);
+
+/* Adds what was put aside, as far as there is room. */
+void segment_add_aside(struct segment *segment);
 
 /* Adds an object read from elsewhere on the backing store, if its slot still refers to
  * OLD.  Errors as segment_add(). */

@@ -79,6 +79,7 @@ struct segment *policy_segment(struct policy *policy)
     struct segment *segment;
 
     ck_assert_int_eq(segment_begin(&policy->segments, 0, &segment), 0);
+    segment_add_aside(segment);
     return segment;
 }
 

@@ -44,7 +44,7 @@ static unsigned go_on(slot_t first, slot_t end, unsigned *of_these)
         found += policy_take(segment, first, end, &here);
         if (of_these)
             *of_these += here;
-    } while (result != IDLE_REST);
+    } while (result != IDLE_REST || policy.segments.aside_count > 0);
     return found;
 }
 
