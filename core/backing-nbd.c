@@ -14,8 +14,10 @@
  * a write or a discard that a server may have: it is sent until a server answers.  Were
  * it called failed, its segment would be filled with something else, and a server that
  * hung, and had the old request all the time, could carry it out over the new one.  The
- * same request twice does no harm.  Writers are told by AWAY that nothing leaves RAM
- * meanwhile.
+ * same request twice does no harm by itself; but a server that hangs for longer than
+ * TIMEOUT_MS, while another connection to it works, can carry out the first after the
+ * block was filled anew, which shows as objects that fail their checksum.  NBD has no
+ * means against that.  Writers are told by AWAY that nothing leaves RAM meanwhile.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -57,6 +59,7 @@ struct nbd {
     struct link links[LINKS_MAX];
     unsigned link_count;
     uint64_t up_ms; /* when there was a connection last */
+    bool was_up;    /* as note_away() saw it last */
     struct queue urgent, others, answered;
 };
 
@@ -160,9 +163,14 @@ static bool is_busy(const struct nbd *nbd)
 
 static void note_away(struct nbd *nbd, uint64_t now_ms)
 {
+    bool is_up = false;
+
     for (unsigned i = 0; i < nbd->link_count; i++)
-        if (nbd->links[i].state == LINK_UP)
-            nbd->up_ms = now_ms;
+        is_up |= nbd->links[i].state == LINK_UP;
+    /* While nothing happens nobody comes here: it was up until just now. */
+    if (is_up || nbd->was_up)
+        nbd->up_ms = now_ms;
+    nbd->was_up = is_up;
     bool away = now_ms >= nbd->up_ms + nbd->backing.timeout_ms;
     if (away != nbd->backing.away)
         nbd->backing.away = away;

@@ -17,6 +17,9 @@
 /* With fewer dead bytes in a block cleaning moves much and frees little. */
 #define DEAD_BYTES_MIN (BLOCK_BYTES / 8)
 
+/* A block that could not be read is left alone for so long. */
+#define REFUSED_MS 10000
+
 /* What is dead in blocks that are cleaned together must make so many whole ones: less would
  * be moved about for nothing, for ever. */
 #define DEAD_BLOCKS_MIN 8u
@@ -95,6 +98,11 @@ static unsigned choose(struct cleaner *cleaner)
     uint32_t live_max = sparsest(cleaner, candidates, most) * LIVE_STEP, dead_sum = 0;
     unsigned count = 0;
 
+    if (space->live_bytes < cleaner->looked_live_bytes)
+        cleaner->looked_at = 0;
+    cleaner->looked_live_bytes = space->live_bytes;
+    if (cleaner->looked_at < space->blocks)
+        cleaner->looked_at += candidates;
     for (; candidates > 0; candidates--) {
         uint32_t dead, live = space_cleanable_bytes(space, cleaner->hand, &dead);
 
@@ -107,17 +115,67 @@ static unsigned choose(struct cleaner *cleaner)
     /* Once begun, an output takes what there is. */
     if (dead_sum < DEAD_BLOCKS_MIN * BLOCK_BYTES && cleaner->tried_count == 0)
         return 0;
+    if (count > 0)
+        cleaner->looked_at = 0;
     return count;
 }
 
-bool cleaner_begin(struct cleaner *cleaner)
+/* Those of the last batch that could not be read are left alone for a while; and so is all
+ * when none could. */
+static void note_refused(struct cleaner *cleaner, uint64_t now_ms)
+{
+    unsigned failed = 0;
+
+    for (unsigned i = 0; i < cleaner->count; i++) {
+        if (!cleaner->victims[i].failed)
+            continue;
+        failed++;
+        if (cleaner->refused_count == CLEAN_BLOCKS)
+            space_set_tried(cleaner->segments->space,
+                            cleaner->refused[--cleaner->refused_count], false);
+        cleaner->refused[cleaner->refused_count++] = cleaner->victims[i].block;
+        cleaner->refused_ms = now_ms;
+    }
+    cleaner->resting |= failed > 0 && failed == cleaner->count;
+    cleaner->count = 0;
+    if (now_ms < cleaner->refused_ms + REFUSED_MS)
+        return;
+    cleaner->resting = false;
+    while (cleaner->refused_count > 0)
+        space_set_tried(cleaner->segments->space,
+                        cleaner->refused[--cleaner->refused_count], false);
+}
+
+bool cleaner_has_looked_everywhere(const struct cleaner *cleaner)
+{
+    const struct space *space = cleaner->segments->space;
+
+    return cleaner->resting || (cleaner->looked_at >= space->blocks &&
+                                space->live_bytes >= cleaner->looked_live_bytes);
+}
+
+bool cleaner_is_busy(const struct cleaner *cleaner)
+{
+    return cleaner->reading > 0 || cleaner->loaded;
+}
+
+void cleaner_note_rest(struct cleaner *cleaner)
+{
+    if (cleaner->outputs == 0 && !cleaner_is_busy(cleaner))
+        cleaner->tried_count = 0;
+}
+
+bool cleaner_begin(struct cleaner *cleaner, uint64_t now_ms)
 {
     struct space *space = cleaner->segments->space;
+
+    note_refused(cleaner, now_ms);
+    if (cleaner->resting)
+        return false;
     unsigned count = choose(cleaner);
 
     /* The pins last until the buffer is done with: while an address cannot be used again,
      * what was read there is what a slot that refers to it means. */
-    cleaner->count = 0;
     for (unsigned i = 0; i < count; i++) {
         struct victim *victim = &cleaner->victims[cleaner->count];
 
@@ -127,6 +185,7 @@ bool cleaner_begin(struct cleaner *cleaner)
         space_set_tried(space, victim->block, true);
         cleaner->tried[cleaner->tried_count++] = victim->block;
         victim->cleaner = cleaner;
+        victim->failed = false;
         victim->io = (struct backing_io){
             .op = BACKING_READ,
             .offset = (uint64_t)victim->block * BLOCK_BYTES,

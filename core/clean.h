@@ -46,8 +46,15 @@ struct cleaner {
     /* Blocks whose live objects are on their way, to be tried again if that fails. */
     uint32_t tried[CLEAN_TRIED_MAX];
     unsigned tried_count;
-    unsigned outputs;           /* segments that they are in, in flight */
+    unsigned outputs; /* segments that they are in, in flight */
+    /* Blocks that could not be read, to be tried again after a while. */
+    uint32_t refused[CLEAN_BLOCKS];
+    unsigned refused_count;
+    uint64_t refused_ms;        /* the last of them */
+    bool resting;               /* since none of a whole batch could be read */
     uint32_t hand;              /* where the search for the next begins */
+    uint64_t looked_at;         /* blocks in vain, since any were found or */
+    uint64_t looked_live_bytes; /* live bytes became fewer than so many */
     void (*wake)(void *opaque); /* told when the reads are done */
     void *opaque;
     _Atomic uint64_t cleaned, failed; /* blocks */
@@ -58,9 +65,18 @@ int cleaner_open(struct cleaner *cleaner, struct segment_set *segments,
 int cleaner_start(struct cleaner *cleaner); /* -ENOSPC, -ENOMEM */
 void cleaner_close(struct cleaner *cleaner);
 
-/* Chooses sparse blocks and begins to read them.  False: cleaning is not worth it, or
- * enough is on its way. */
-bool cleaner_begin(struct cleaner *cleaner);
+/* Chooses sparse blocks and begins to read them.  False: cleaning is not worth it among
+ * those that it looked at, or enough is on its way. */
+bool cleaner_begin(struct cleaner *cleaner, uint64_t now_ms);
+
+/* Whether there is nothing to clean in the whole store, as it was then. */
+bool cleaner_has_looked_everywhere(const struct cleaner *cleaner);
+
+/* Whether it reads, or has loaded what it read. */
+bool cleaner_is_busy(const struct cleaner *cleaner);
+
+/* No segment that cleans is being filled. */
+void cleaner_note_rest(struct cleaner *cleaner);
 
 /* Forgets what is loaded; and the other also that it was tried, for want of a segment to
  * add it to. */

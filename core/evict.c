@@ -32,6 +32,9 @@
 #define FILLING_MAX_MS 5000
 #define OVER_BUDGET_MS 1000
 
+/* Segments that a walk's end may need: one, and those of what was put aside. */
+#define ALL_FLUSHES (2 + SEGMENT_ASIDE_MAX / SEGMENT_BLOCKS)
+
 void evict_again_soon(struct writeback *writeback)
 {
     event_active(writeback->wake, EV_READ, 1);
@@ -60,14 +63,23 @@ static void discard_empty(struct writeback *writeback)
 {
     struct space *space = &writeback->space;
 
-    if (space_is_short(space) || (space->empty < SEGMENT_BLOCKS && !writeback->tidy))
+    if (space->empty.count < SEGMENT_BLOCKS && !writeback->tidy)
         return;
-    for (unsigned i = 0; i < DISCARDS_MAX; i++) {
+    for (unsigned i = 0; i < DISCARDS_MAX && !space_is_short(space); i++) {
         struct discard *discard = &writeback->discards[i];
+        /* Segments have been promised some, and the cleaner needs its own. */
+        uint32_t kept = writeback->segments.promised + RESERVED_BLOCKS;
+        uint32_t available = space_available(space);
 
         if (discard->busy)
             continue;
-        discard->count = space_take_empty(space, DISCARD_BLOCKS_MAX, &discard->first);
+        if (available <= kept)
+            return;
+        discard->count =
+            space_take_empty(space,
+                             available - kept < DISCARD_BLOCKS_MAX ? available - kept
+                                                                   : DISCARD_BLOCKS_MAX,
+                             &discard->first);
         if (discard->count == 0) {
             writeback->tidy = false;
             return;
@@ -123,13 +135,17 @@ void evict_segment_done(void *opaque, struct segment *segment, int result)
 
     writeback->in_flight_bytes -= segment->evicted_bytes;
     if (segment->cleans)
-        cleaner_note_done(&writeback->cleaner, result, writeback->cleaning != NULL);
+        cleaner_note_done(&writeback->cleaner, result,
+                          writeback->cleaning || cleaner_is_busy(&writeback->cleaner));
+    if (writeback->all_left > 0 && segment->sequence <= writeback->all_last)
+        writeback->all_left--;
     if (result < 0) {
         budget_refund(&writeback->budget, segment_write_bytes(segment));
         writeback->all_failed = result;
     }
     evict_note_result(writeback, result);
     writeback->all_hopeless = writeback->failed;
+    writeback->full = false; /* until it is found to be, again */
     room_tell_waiters(writeback);
     evict_again_soon(writeback);
 }
@@ -194,6 +210,14 @@ static void clean_on(struct writeback *writeback)
     evict_again_soon(writeback);
 }
 
+/* Whether there are blocks that the cleaner has not looked at since any came to be
+ * sparse. */
+static bool is_looking_for_sparse(const struct writeback *writeback)
+{
+    return space_available(&writeback->space) > 0 && should_clean(writeback) &&
+           !cleaner_has_looked_everywhere(&writeback->cleaner);
+}
+
 static void clean(struct writeback *writeback)
 {
     if (writeback->cleaner.loaded) {
@@ -203,18 +227,27 @@ static void clean(struct writeback *writeback)
     if (writeback->cleaner.reading > 0)
         return;
     if (space_available(&writeback->space) > 0 && should_clean(writeback) &&
-        cleaner_begin(&writeback->cleaner))
+        cleaner_begin(&writeback->cleaner, writeback_now_ms()))
         return;
-    if (writeback->cleaning) /* nothing more to put into it */
+    /* Nothing more to put into it. */
+    if (writeback->cleaning && writeback->cleaning->objects > 0)
         submit(writeback, &writeback->cleaning);
+    else if (writeback->cleaning) {
+        segment_abandon(writeback->cleaning);
+        writeback->cleaning = NULL;
+    }
+    if (!writeback->cleaning)
+        cleaner_note_rest(&writeback->cleaner);
+    if (is_looking_for_sparse(writeback))
+        evict_again_soon(writeback);
 }
 
 /* Whether anything is under way that may make blocks available. */
 static bool may_get_blocks(const struct writeback *writeback)
 {
     return writeback->segments.in_flight > 0 || writeback->cleaning ||
-           discards_busy(writeback) || writeback->cleaner.reading > 0 ||
-           writeback->cleaner.loaded;
+           discards_busy(writeback) || cleaner_is_busy(&writeback->cleaner) ||
+           is_looking_for_sparse(writeback);
 }
 
 /* The segment being filled, or a new one; NULL while there is none to be had.  What
@@ -298,6 +331,30 @@ static void end_all(struct writeback *writeback)
     room_tell_waiters(writeback);
 }
 
+/* The walk has come to its end: what it has chosen is sent off, and then waited for; not
+ * what others choose meanwhile. */
+static void end_walk(struct writeback *writeback)
+{
+    struct segment_set *segments = &writeback->segments;
+
+    for (; writeback->all_flushes > 0; writeback->all_flushes--) {
+        if (!writeback->filling && segments->aside_count > 0 &&
+            !segment_to_fill(writeback)) {
+            if (writeback->full)
+                evict_end_all(writeback, -ENOSPC);
+            return; /* a completion calls us again */
+        }
+        if (!writeback->filling || writeback->filling->objects == 0)
+            writeback->all_flushes = 1; /* nothing is left */
+        else if (!submit(writeback, &writeback->filling))
+            return;
+        writeback->all_last = segments->sequence;
+        writeback->all_left = segments->in_flight;
+    }
+    if (writeback->all_left == 0)
+        end_all(writeback);
+}
+
 /* What writeback_all() asked for: one walk over the table. */
 static void write_all(struct writeback *writeback)
 {
@@ -322,16 +379,8 @@ static void write_all(struct writeback *writeback)
     }
     if (writeback->all_hand < slots->slots)
         evict_again_soon(writeback);
-    else if (writeback->filling && writeback->filling->objects > 0) {
-        if (submit(writeback, &writeback->filling))
-            evict_again_soon(writeback);
-    } else if (writeback->segments.aside_count > 0) {
-        if (segment_to_fill(writeback))
-            evict_again_soon(writeback);
-        else if (writeback->full)
-            evict_end_all(writeback, -ENOSPC);
-    } else if (writeback->segments.in_flight == 0)
-        end_all(writeback);
+    else
+        end_walk(writeback);
 }
 
 /* Whether there is a writeback_all() to go on with. */
@@ -347,6 +396,7 @@ static bool all_is_wanted(struct writeback *writeback)
     if (writeback->all_begun != writeback->all_asked) {
         writeback->all_begun = writeback->all_asked;
         writeback->all_hand = 0;
+        writeback->all_flushes = ALL_FLUSHES;
     }
     if (writeback->all_hopeless && writeback->segments.in_flight == 0)
         end_all(writeback);
@@ -364,8 +414,14 @@ void evict_work(struct writeback *writeback)
     discard_empty(writeback);
     if (now < rest_until)
         come_back_in(writeback, rest_until - now);
-    if (!writeback->ready || now < rest_until)
+    if (now >= writeback->budget_at_ms)
+        writeback->over_budget = false;
+    if (!writeback->ready || now < rest_until) {
+        writeback->full = false; /* nobody knows */
         return;
+    }
+    if (writeback->filling && writeback->filling->objects == 0)
+        writeback->filling_since_ms = now;
     clean(writeback);
     if (writeback->idle.unit_ms)
         write_idle(writeback);

@@ -67,15 +67,14 @@ int room_wait(struct writeback *writeback, unsigned *waited_ms)
     if (writeback->failed || writeback->backing->away || writeback->over_budget ||
         *waited_ms >= ROOM_WAIT_MS)
         return -ENOSPC;
-    if (!atomic_exchange(&writeback->poked, true))
-        eventfd_write(writeback->wake_fd, 1);
-
     uint64_t start = writeback_now_ms(), until = start + ROOM_SLICE_MS;
     struct timespec deadline = {.tv_sec = (time_t)(until / 1000),
                                 .tv_nsec = (long)(until % 1000) * 1000000};
     LOCK_FOR_SCOPE(&writeback->room_lock);
     uint64_t before = writeback->room_made;
     writeback->waiters++;
+    if (!atomic_exchange(&writeback->poked, true))
+        eventfd_write(writeback->wake_fd, 1);
     while (writeback->room_made == before &&
            pthread_cond_timedwait(&writeback->room, &writeback->room_lock.mutex,
                                   &deadline) == 0)

@@ -74,7 +74,8 @@ int segment_begin(struct segment_set *set, uint32_t reserve, struct segment **se
     if (!fresh)
         return -EAGAIN;
 
-    /* Nobody else takes blocks: what is promised now is there when it is submitted. */
+    /* Who else takes blocks leaves those that are promised: they are there when it is
+     * submitted. */
     uint32_t kept = reserve + set->promised, available = space_available(set->space);
     if (available <= kept)
         return -ENOSPC;
@@ -385,6 +386,7 @@ void segment_submit(struct segment *segment)
     set->promised -= segment->blocks;
     take_blocks(segment);
     segment->result = 0;
+    segment->sequence = ++set->sequence;
     set->in_flight++;
     for (uint32_t i = 0, ios = segment->ios_left; i < ios; i++)
         backing_submit(set->backing, &segment->ios[i]);

@@ -76,6 +76,7 @@ struct segment {
     struct backing_io ios[SEGMENT_BLOCKS]; /* one for each run of neighbours */
     uint32_t ios_left;
     int result;
+    uint64_t sequence; /* as they are submitted */
 
     unsigned char *buffer;
     struct segment_object *table;
@@ -90,6 +91,7 @@ struct segment_set {
     struct region region;
     struct segment *free;
     unsigned in_flight;
+    uint64_t sequence; /* of the last one submitted */
     uint32_t promised; /* blocks to segments that are not submitted yet */
     /* Slots that did not fit, not marked in any way: the next segment begins with them. */
     slot_t aside[SEGMENT_ASIDE_MAX];

@@ -34,54 +34,95 @@ static word_t *word_of(const struct space *space, uint32_t block)
     return (word_t *)space->region.base + block;
 }
 
-/* -- Maps. -- */
+/* -- Maps: a bit per block, and above them a bit per word that has any set, so that a
+ *    search is short however large the store. -- */
 
 static uint64_t map_words(uint32_t blocks)
 {
     return (uint64_t)blocks / 64 + 1;
 }
 
-static bool map_has(const uint64_t *map, uint32_t block)
+static uint64_t some_words(uint32_t blocks)
 {
-    return map[block / 64] >> block % 64 & 1;
+    return map_words(blocks) / 64 + 1;
 }
 
-static void map_set(uint64_t *map, uint32_t first, uint32_t count)
+static bool map_has(const struct block_map *map, uint32_t block)
 {
-    for (uint32_t block = first; block < first + count; block++)
-        map[block / 64] |= UINT64_C(1) << block % 64;
+    return map->bits[block / 64] >> block % 64 & 1;
 }
 
-static void map_clear(uint64_t *map, uint32_t first, uint32_t count)
+static void map_set(struct block_map *map, uint32_t first, uint32_t count)
 {
-    for (uint32_t block = first; block < first + count; block++)
-        map[block / 64] &= ~(UINT64_C(1) << block % 64);
+    for (uint32_t block = first; block < first + count; block++) {
+        map->bits[block / 64] |= UINT64_C(1) << block % 64;
+        map->some[block / 64 / 64] |= UINT64_C(1) << block / 64 % 64;
+    }
+    map->count += count;
+}
+
+static void map_clear(struct block_map *map, uint32_t first, uint32_t count)
+{
+    for (uint32_t block = first; block < first + count; block++) {
+        uint64_t *word = &map->bits[block / 64];
+
+        *word &= ~(UINT64_C(1) << block % 64);
+        if (*word == 0)
+            map->some[block / 64 / 64] &= ~(UINT64_C(1) << block / 64 % 64);
+    }
+    map->count -= count;
+}
+
+/* All of them, of a map that is zeroes. */
+static void map_set_all(struct block_map *map, uint32_t blocks)
+{
+    uint64_t words = map_words(blocks);
+
+    memset(map->bits, 0xff, words * sizeof *map->bits);
+    map->bits[0] &= ~UINT64_C(1); /* has the header */
+    map->bits[words - 1] &= UINT64_MAX >> (63 - blocks % 64);
+    for (uint64_t word = 0; word < words; word++)
+        if (map->bits[word])
+            map->some[word / 64] |= UINT64_C(1) << word % 64;
+    map->count = blocks;
 }
 
 /* The first bit set at FROM or behind it, or else from the start; there must be one. */
-static uint32_t map_next(const uint64_t *map, uint64_t words, uint32_t from)
+static uint64_t next_bit(const uint64_t *bits, uint64_t words, uint64_t from)
 {
-    uint64_t word = from / 64, bits = map[word] & UINT64_MAX << from % 64;
+    uint64_t word = from / 64, here = bits[word] & UINT64_MAX << from % 64;
 
-    while (bits == 0) {
+    while (here == 0) {
         word = (word + 1) % words;
-        bits = map[word];
+        here = bits[word];
     }
-    return (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(bits));
+    return word * 64 + (unsigned)__builtin_ctzll(here);
 }
 
-/* Clears a run of bits, MOST at most, from *HAND on. */
-static uint32_t take_run(const struct space *space, uint64_t *map, uint32_t most,
-                         uint32_t *hand, uint32_t *first)
+/* The first block at FROM or behind it, or else from the start; there must be one. */
+static uint32_t map_next(const struct block_map *map, uint32_t blocks, uint32_t from)
+{
+    uint64_t here = map->bits[from / 64] & UINT64_MAX << from % 64;
+
+    if (here)
+        return from / 64 * 64 + (unsigned)__builtin_ctzll(here);
+    uint64_t next = (from / 64 + 1) % map_words(blocks);
+    uint64_t word = next_bit(map->some, some_words(blocks), next);
+    return (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(map->bits[word]));
+}
+
+/* Clears a run of bits, MOST at most, from the hand on. */
+static uint32_t take_run(const struct space *space, struct block_map *map,
+                         uint32_t most, uint32_t *first)
 {
     uint32_t count = 1;
 
-    *first = map_next(map, map_words(space->blocks), *hand);
+    *first = map_next(map, space->blocks, map->hand);
     while (count < most && *first + count <= space->blocks &&
            map_has(map, *first + count))
         count++;
     map_clear(map, *first, count);
-    *hand = *first + count <= space->blocks ? *first + count : 1;
+    map->hand = *first + count <= space->blocks ? *first + count : 1;
     return count;
 }
 
@@ -102,7 +143,8 @@ static uint64_t words_bytes(uint32_t blocks)
 uint64_t space_fixed_bytes(uint64_t backing_bytes)
 {
     uint32_t blocks = block_count(backing_bytes);
-    uint64_t bytes = words_bytes(blocks) + 2 * map_words(blocks) * sizeof(uint64_t);
+    uint64_t bytes = words_bytes(blocks) +
+                     2 * (map_words(blocks) + some_words(blocks)) * sizeof(uint64_t);
 
     return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
@@ -111,8 +153,7 @@ int space_open(struct space *space, uint64_t backing_bytes, struct memory *memor
                bool lock_in_ram)
 {
     space->blocks = block_count(backing_bytes);
-    atomic_init(&space->free, 0);
-    atomic_init(&space->empty, 0);
+    space->free = space->empty = (struct block_map){.hand = 1};
     atomic_init(&space->live_bytes, 0);
     int r = region_open(&space->region, REGION_PRIVATE, "zslot-blocks",
                         space_fixed_bytes(backing_bytes), memory, lock_in_ram);
@@ -130,11 +171,12 @@ int space_start(struct space *space)
     r = region_commit(&space->region, 0, space->region.bytes);
     if (r < 0)
         return r;
-    space->free_map = (uint64_t *)(space->region.base + words_bytes(space->blocks));
-    space->empty_map = space->free_map + map_words(space->blocks);
-    map_set(space->free_map, 1, space->blocks);
-    space->free = space->blocks;
-    space->free_hand = space->empty_hand = 1;
+    uint64_t words = map_words(space->blocks), some = some_words(space->blocks);
+    space->free.bits = (uint64_t *)(space->region.base + words_bytes(space->blocks));
+    space->free.some = space->free.bits + words;
+    space->empty.bits = space->free.some + some;
+    space->empty.some = space->empty.bits + words;
+    map_set_all(&space->free, space->blocks);
     return 0;
 }
 
@@ -152,11 +194,7 @@ uint32_t space_take_empty(struct space *space, uint32_t most, uint32_t *first)
 {
     LOCK_FOR_SCOPE(&space->lock);
 
-    if (space->empty == 0)
-        return 0;
-    uint32_t count = take_run(space, space->empty_map, most, &space->empty_hand, first);
-    space->empty -= count;
-    return count;
+    return space->empty.count ? take_run(space, &space->empty, most, first) : 0;
 }
 
 uint32_t space_take(struct space *space, uint32_t most, uint32_t *first)
@@ -164,19 +202,15 @@ uint32_t space_take(struct space *space, uint32_t most, uint32_t *first)
     {
         LOCK_FOR_SCOPE(&space->lock);
 
-        if (space->free > 0) {
-            uint32_t count =
-                take_run(space, space->free_map, most, &space->free_hand, first);
-            space->free -= count;
-            return count;
-        }
+        if (space->free.count > 0)
+            return take_run(space, &space->free, most, first);
     }
     return space_take_empty(space, most, first);
 }
 
 uint32_t space_available(const struct space *space)
 {
-    return space->free + space->empty;
+    return space->free.count + space->empty.count;
 }
 
 bool space_is_short(const struct space *space)
@@ -190,15 +224,9 @@ void space_put_back(struct space *space, uint32_t first, uint32_t count, bool di
 
     for (uint32_t block = first; block < first + count; block++) {
         assert(atomic_load(word_of(space, block)) == 0);
-        assert(!map_has(space->free_map, block) && !map_has(space->empty_map, block));
+        assert(!map_has(&space->free, block) && !map_has(&space->empty, block));
     }
-    if (discarded) {
-        map_set(space->free_map, first, count);
-        space->free += count;
-    } else {
-        map_set(space->empty_map, first, count);
-        space->empty += count;
-    }
+    map_set(discarded ? &space->free : &space->empty, first, count);
 }
 
 /* Nothing refers to the block and nobody reads it: it can be used again. */
@@ -213,8 +241,7 @@ static void retire_if_empty(struct space *space, uint32_t block)
         if (!(now & USED) || now & (LIVE_MASK | PIN_MASK))
             return;
     while (!atomic_compare_exchange_weak(word, &now, 0));
-    map_set(space->empty_map, block, 1);
-    space->empty++;
+    map_set(&space->empty, block, 1);
 }
 
 void space_landed(struct space *space, uint32_t block, uint32_t live_bytes)
@@ -263,7 +290,7 @@ void space_unpin(struct space *space, uint32_t block)
 
 uint32_t space_used_blocks(const struct space *space)
 {
-    return space->blocks - space->free;
+    return space->blocks - space->free.count;
 }
 
 /* -- For the cleaner. -- */
@@ -275,6 +302,9 @@ uint32_t space_cleanable_bytes(const struct space *space, uint32_t block,
     uint32_t live = now & LIVE_MASK;
     uint32_t filled = (now & FILLED_MASK) >> FILLED_SHIFT << __builtin_ctz(FILLED_UNIT);
 
+    /* Two blocks that are filled less than half make one. */
+    if (filled <= BLOCK_BYTES / 2)
+        filled = BLOCK_BYTES;
     *dead_bytes = filled > live ? filled - live : 0;
     return (now & (USED | TRIED)) == USED ? live : 0;
 }
@@ -295,8 +325,8 @@ int space_check(struct space *space)
 
     for (uint32_t block = 1; block <= space->blocks; block++) {
         uint32_t now = atomic_load(word_of(space, block));
-        bool is_free = map_has(space->free_map, block);
-        bool is_empty = map_has(space->empty_map, block);
+        bool is_free = map_has(&space->free, block);
+        bool is_empty = map_has(&space->empty, block);
         bool is_used = now & USED && now & LIVE_MASK && !(now & PIN_MASK);
 
         if (is_free + is_empty + is_used != 1 || (!is_used && now != 0))
@@ -305,7 +335,7 @@ int space_check(struct space *space)
         empty += is_empty;
         live_bytes += now & LIVE_MASK;
     }
-    return free == space->free && empty == space->empty &&
+    return free == space->free.count && empty == space->empty.count &&
                    live_bytes == space->live_bytes
                ? 0
                : -EUCLEAN;

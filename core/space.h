@@ -11,7 +11,8 @@
  *   EMPTY       --space_take_empty()-->    FILLING, to be discarded
  *   FILLING     --space_put_back()-->      FREE, or EMPTY if something may be in it
  *
- * Nothing is in a FREE block, not even for the file system or the device.  An EMPTY one
+ * A FREE block is not even the file system's or the device's business, unless it would
+ * not be discarded.  An EMPTY one
  * can be filled again all the same, and is when there are no FREE ones.
  *
  * Live bytes are those of objects that slots refer to, or are about to: space_landed()
@@ -36,14 +37,18 @@
 #include "lock.h"
 #include "region.h"
 
+struct block_map {
+    uint64_t *bits, *some; /* a bit per block; per word of these that is not zero */
+    _Atomic uint32_t count;
+    uint32_t hand; /* where the next search begins */
+};
+
 struct space {
     struct region region; /* a word per block, and the maps */
     uint32_t blocks;      /* how many can be used, and numbers from 1 to that */
 
     struct lock lock;
-    uint64_t *free_map, *empty_map; /* a bit per block; guarded by lock */
-    uint32_t free_hand, empty_hand; /* where the next search begins */
-    _Atomic uint32_t free, empty;   /* bits set; written under lock */
+    struct block_map free, empty; /* guarded by lock; counts are read without */
     _Atomic uint64_t live_bytes;
 };
 
@@ -94,7 +99,8 @@ uint32_t space_used_blocks(const struct space *space);
 
 /* Live bytes of a USED block that cleaning was not tried on, 0 for others; and how many
  * were live once and are not any more, to within 64.  What was never filled, since no
- * object fitted, is not dead: it would be left over again. */
+ * object fitted, is not dead, for it would be left over again; unless that is half of the
+ * block or more. */
 uint32_t space_cleanable_bytes(const struct space *space, uint32_t block,
                                uint32_t *dead_bytes);
 

@@ -58,11 +58,14 @@ struct writeback {
     _Atomic uint64_t all_asked, all_done; /* requests of writeback_all(), counted */
     uint64_t all_begun;
     slot_t all_hand;
-    int all_failed;    /* why not all of it is written */
-    bool all_hopeless; /* and why the rest will not be either */
-    bool tidy;         /* few EMPTY blocks have waited for more long enough */
-    uint64_t stop_ms;  /* when stopping began */
-    bool abandoned;    /* I/O never ended: what it may still write to must stay */
+    unsigned all_flushes; /* segments that its end may still send off */
+    uint64_t all_last;    /* the last segment that it waits for */
+    unsigned all_left;    /* of these, in flight */
+    int all_failed;       /* why not all of it is written */
+    bool all_hopeless;    /* and why the rest will not be either */
+    bool tidy;            /* few EMPTY blocks have waited for more long enough */
+    uint64_t stop_ms;     /* when stopping began */
+    bool abandoned;       /* I/O never ended: what it may still write to must stay */
     uint64_t in_flight_bytes; /* objects on their way out */
     struct backing_io header_io;
     unsigned failures;

@@ -1,0 +1,185 @@
+/* fault-space.c - stores that are short of blocks, for one reason or another
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stored.h"
+
+static double now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void put(uint32_t bytes, uint64_t at, uint64_t seed)
+{
+    unsigned char page[PAGE];
+
+    sample_sized(bytes, seed, page);
+    model_write_both(&model, volume, at * PAGE, PAGE, page);
+}
+
+static void put_raw(uint64_t at, uint64_t seed)
+{
+    unsigned char page[PAGE];
+
+    sample_page(SAMPLE_RANDOM, seed, page);
+    model_write_both(&model, volume, at * PAGE, PAGE, page);
+}
+
+static void open_limited(uint64_t backing_bytes)
+{
+    char limit[32];
+
+    stored_teardown();
+    snprintf(limit, sizeof limit, "%lu",
+             (unsigned long)(harness_fixed_bytes("512M", "lz4") + 16 * MIB));
+    faulty = faulty_new(backing_bytes);
+    volume = harness_open_with(faulty_backing(faulty), "size", "512M", "compressor",
+                               "lz4", "memory-limit", limit, NULL);
+    model_open(&model, volume_size_bytes(volume));
+}
+
+/* All blocks have been used once; some are being filled when others become empty, and so
+ * many that they are to be discarded. */
+START_TEST(discards_leave_the_blocks_that_segments_were_promised)
+{
+    char path[] = "/tmp/zslot-store-XXXXXX";
+    const uint64_t most = 16 * MIB / PAGE - 1 - 400;
+    uint64_t seed = 1;
+
+    stored_teardown();
+    close(mkstemp(path));
+    volume = harness_open("size", "64M", "compressor", "lz4", "backing", path,
+                          "backing-size", "16M", "idle-age", "36000", NULL);
+    unlink(path);
+    model_open(&model, volume_size_bytes(volume));
+    for (uint64_t i = 0; i < most; i++)
+        put_raw(i, seed++);
+    stored_write_back();
+    for (unsigned turn = 0; turn < 4; turn++) {
+        for (uint64_t i = 0; i < 100; i++)
+            put_raw(turn * 100 + i, seed++);
+        stored_write_back();
+    }
+    for (uint64_t i = 0; i < 80; i++)
+        put_raw(5000 + i, seed++);
+    model_trim_both(&model, volume, 1000 * PAGE, 200 * PAGE);
+    stored_write_back();
+    model_compare_all(&model, volume);
+    harness_close(volume);
+    model_close(&model);
+    volume = NULL;
+}
+END_TEST
+
+START_TEST(cleaner_goes_on_after_reads_have_failed_for_a_while)
+{
+    stored_fill_small();
+    faulty_fail(faulty, BACKING_READ, UINT32_MAX, -EIO);
+    for (unsigned i = 0; i < SMALL_PAGES; i += 3)
+        model_trim_both(&model, volume, i * PAGE, PAGE);
+    double end = now_s() + 2;
+    while (now_s() < end)
+        stored_write_back();
+    ck_assert_uint_eq(stored_stat(STAT_blocks_cleaned), 0);
+
+    faulty_fail(faulty, BACKING_READ, 0, 0);
+    end = now_s() + 30;
+    while (stored_stat(STAT_blocks_cleaned) < 100) {
+        stored_write_back();
+        ck_assert_msg(now_s() < end, "the cleaner does not come back");
+    }
+}
+END_TEST
+
+/* What is sparse is in one region, and the cleaner looks at a part of the store at a
+ * time. */
+START_TEST(store_with_sparse_blocks_anywhere_is_not_full)
+{
+    unsigned char page[PAGE];
+    uint64_t n;
+
+    open_limited(128 * MIB);
+    for (n = 0;; n++) {
+        sample_sized(SMALL_OBJECT_BYTES, n, page);
+        int r = volume_write(volume, n * PAGE, PAGE, page);
+        if (r < 0)
+            break;
+        model_write(&model, n * PAGE, PAGE, page);
+    }
+    for (unsigned region = 0; region < 8; region++) {
+        uint64_t first = 1000 + region * 9000;
+
+        for (uint64_t i = 0; i < 3000; i += 3)
+            model_trim_both(&model, volume, (first + i) * PAGE, PAGE);
+        for (unsigned i = 0; i < 100; i++, n++)
+            put(SMALL_OBJECT_BYTES, n, n);
+    }
+}
+END_TEST
+
+/* Each page goes alone, and takes a block with it. */
+START_TEST(pages_that_left_one_by_one_share_blocks_in_the_end)
+{
+    stored_open_small("64M", 16 * MIB);
+    for (uint64_t i = 0; i < 2000; i++) {
+        put(100, i, i);
+        stored_write_back();
+    }
+    ck_assert_uint_gt(stored_stat(STAT_blocks_cleaned), 0);
+}
+END_TEST
+
+static _Atomic bool stop;
+
+static void *keep_writing(void *opaque)
+{
+    unsigned char page[PAGE];
+    uint64_t seed = (uintptr_t)opaque;
+
+    while (!atomic_load(&stop)) {
+        sample_sized(OBJECT_BYTES, seed++, page);
+        (void)volume_write(volume, seed * 7919 % 16000 * PAGE, PAGE, page);
+    }
+    return NULL;
+}
+
+START_TEST(writeback_of_all_ends_while_pages_keep_leaving)
+{
+    pthread_t writers[2];
+
+    open_limited(256 * MIB);
+    atomic_store(&stop, false);
+    for (uintptr_t i = 0; i < 2; i++)
+        pthread_create(&writers[i], NULL, keep_writing, (void *)(i * 1000000));
+    while (stored_stat(STAT_bd_writes) < 4000)
+        sched_yield();
+    for (unsigned i = 0; i < 10; i++)
+        stored_write_back();
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(writers[i], NULL);
+    harness_close(volume);
+    model_close(&model);
+    volume = NULL;
+}
+END_TEST
+
+HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
+                  discards_leave_the_blocks_that_segments_were_promised,
+                  cleaner_goes_on_after_reads_have_failed_for_a_while,
+                  store_with_sparse_blocks_anywhere_is_not_full,
+                  pages_that_left_one_by_one_share_blocks_in_the_end,
+                  writeback_of_all_ends_while_pages_keep_leaving)

@@ -1,0 +1,165 @@
+/* unit-space.c - the account of the backing store's blocks
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+#include "space.h"
+
+static struct memory memory;
+static struct space space;
+static bool *taken;
+
+static void open_space(uint32_t blocks)
+{
+    memory_init(&memory, UINT64_MAX);
+    ck_assert_int_eq(
+        space_open(&space, (blocks + 1) * (uint64_t)BLOCK_BYTES, &memory, false), 0);
+    ck_assert_int_eq(space_start(&space), 0);
+    ck_assert_uint_eq(space.blocks, blocks);
+    ck_assert_uint_eq(memory_used_bytes(&memory),
+                      space_fixed_bytes((blocks + 1) * (uint64_t)BLOCK_BYTES));
+    taken = calloc(blocks + 1, sizeof *taken);
+    ck_assert_ptr_nonnull(taken);
+}
+
+static void close_space(void)
+{
+    space_close(&space);
+    free(taken);
+}
+
+static void note(uint32_t first, uint32_t count, bool is_taken)
+{
+    for (uint32_t block = first; block < first + count; block++) {
+        ck_assert(block >= 1 && block <= space.blocks);
+        ck_assert(taken[block] != is_taken);
+        taken[block] = is_taken;
+    }
+}
+
+/* Sizes around those at which words of the maps, and words above words, end. */
+static const uint32_t sizes[] = {1, 62, 63, 64, 65, 127, 1023, 4094, 4095, 4096, 9000};
+
+START_TEST(all_blocks_can_be_taken_once_and_put_back)
+{
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint32_t sum = 0, first, count;
+
+        open_space(sizes[i]);
+        ck_assert_int_eq(space_check(&space), 0);
+        while ((count = space_take(&space, 7, &first)) > 0) {
+            ck_assert_uint_le(count, 7);
+            note(first, count, true);
+            sum += count;
+        }
+        ck_assert_uint_eq(sum, sizes[i]);
+        ck_assert_uint_eq(space_available(&space), 0);
+        for (uint32_t block = sizes[i]; block > 0; block--)
+            space_put_back(&space, block, 1, block % 2);
+        ck_assert_int_eq(space_check(&space), 0);
+        ck_assert_uint_eq(space_available(&space), sizes[i]);
+        ck_assert_uint_eq(space_used_blocks(&space), sizes[i] / 2);
+        close_space();
+    }
+}
+END_TEST
+
+/* One block that is EMPTY, wherever it is and wherever the hand. */
+START_TEST(only_empty_block_is_found_from_anywhere)
+{
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint32_t first;
+
+        open_space(sizes[i]);
+        while (space_take(&space, UINT32_MAX, &first))
+            ;
+        for (uint32_t block = 1; block <= sizes[i]; block += 1 + block / 16) {
+            space_put_back(&space, block, 1, false);
+            ck_assert_uint_eq(space_take(&space, 64, &first), 1);
+            ck_assert_uint_eq(first, block);
+        }
+        close_space();
+    }
+}
+END_TEST
+
+static address_t at(uint32_t block, uint32_t offset)
+{
+    return address_make(block, offset);
+}
+
+START_TEST(block_is_empty_when_its_last_object_is_released)
+{
+    uint32_t block, dead;
+
+    open_space(100);
+    ck_assert_uint_eq(space_take(&space, 1, &block), 1);
+    space_landed(&space, block, 3 * block_object_bytes(1000));
+    ck_assert_uint_eq(space_cleanable_bytes(&space, block, &dead),
+                      3 * block_object_bytes(1000));
+    ck_assert_uint_lt(dead, 64);
+    space_release(&space, at(block, 0), 1000);
+    ck_assert_uint_eq(space_cleanable_bytes(&space, block, &dead),
+                      2 * block_object_bytes(1000));
+    ck_assert(dead > block_object_bytes(1000) - 64 && dead <= block_object_bytes(1000));
+    space_release(&space, at(block, 1016), 1000);
+    ck_assert_uint_eq(space.empty.count, 0);
+    space_release(&space, at(block, 2032), 1000);
+    ck_assert_uint_eq(space.empty.count, 1);
+    ck_assert_uint_eq(space.live_bytes, 0);
+    ck_assert_int_eq(space_check(&space), 0);
+    close_space();
+}
+END_TEST
+
+START_TEST(pinned_block_is_not_empty_before_its_last_pin_is_off)
+{
+    uint32_t block;
+
+    open_space(100);
+    space_take(&space, 1, &block);
+    ck_assert(!space_try_pin(&space, block));
+    space_landed(&space, block, BLOCK_BYTES);
+    space_pin(&space, block);
+    ck_assert(space_try_pin(&space, block));
+    space_release(&space, at(block, 12345), BLOCK_BYTES);
+    ck_assert_uint_eq(space.empty.count, 0);
+    space_unpin(&space, block);
+    ck_assert_uint_eq(space.empty.count, 0);
+    space_unpin(&space, block);
+    ck_assert_uint_eq(space.empty.count, 1);
+    ck_assert(!space_try_pin(&space, block));
+    close_space();
+}
+END_TEST
+
+/* Two of these make one block; what is over half full and left over does not. */
+START_TEST(block_that_is_filled_less_than_half_is_sparse)
+{
+    uint32_t block, dead;
+
+    open_space(100);
+    space_take(&space, 1, &block);
+    space_landed(&space, block, 2000);
+    ck_assert_uint_eq(space_cleanable_bytes(&space, block, &dead), 2000);
+    ck_assert_uint_eq(dead, BLOCK_BYTES - 2000);
+    space_take(&space, 1, &block);
+    space_landed(&space, block, 3000);
+    ck_assert_uint_eq(space_cleanable_bytes(&space, block, &dead), 3000);
+    ck_assert_uint_lt(dead, 64);
+    space_set_tried(&space, block, true);
+    ck_assert_uint_eq(space_cleanable_bytes(&space, block, &dead), 0);
+    close_space();
+}
+END_TEST
+
+HARNESS_MAIN("unit-space", all_blocks_can_be_taken_once_and_put_back,
+             only_empty_block_is_found_from_anywhere,
+             block_is_empty_when_its_last_object_is_released,
+             pinned_block_is_not_empty_before_its_last_pin_is_off,
+             block_that_is_filled_less_than_half_is_sparse)
