@@ -228,7 +228,7 @@ static void die_over_and_over(void (*start_server)(void))
         uint64_t end = far_now_ms() + 30000;
 
         /* Writes are landing, others are on their way. */
-        while (harness_stat(volume, STAT_bd_written_size) < before + MIB)
+        while (harness_stat(volume, STAT_bd_written_size) < before + MIB / 8)
             far_look_again(end);
         far_end(round % 3 == 2 ? SIGTERM : SIGKILL);
         start_server();
