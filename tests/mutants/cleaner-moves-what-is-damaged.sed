@@ -3,5 +3,5 @@
 # S11: a damaged object gets a new checksum, and is believed.
 /^ *if (object_header_holds/ {
 N
-s/.*/        if (1)/
+s/.*/        if (1) {/
 }
