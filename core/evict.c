@@ -141,10 +141,11 @@ void evict_segment_done(void *opaque, struct segment *segment, int result)
         writeback->all_left--;
     if (result < 0) {
         budget_refund(&writeback->budget, segment_write_bytes(segment));
-        writeback->all_failed = result;
+        if (segment->evicted_bytes > 0) /* pages that it was to free stay in RAM */
+            writeback->all_failed = result;
     }
     evict_note_result(writeback, result);
-    writeback->all_hopeless = writeback->failed;
+    writeback->all_hopeless |= writeback->failed;
     writeback->full = false; /* until it is found to be, again */
     room_tell_waiters(writeback);
     evict_again_soon(writeback);

@@ -180,8 +180,8 @@ void segment_add_aside(struct segment *segment)
     struct segment_set *set = segment->set;
     unsigned kept = 0;
 
-    /* One that was used meanwhile has gone to the back of the clock's queue, and goes all
-     * the same: it was chosen a moment ago. */
+    /* One that was used since it was chosen goes all the same: that was a moment ago, and
+     * nothing was marked by which to know it. */
     for (unsigned i = 0; i < set->aside_count; i++)
         if (try_add(segment, set->aside[i]) == -ENOSPC)
             set->aside[kept++] = set->aside[i];
