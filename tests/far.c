@@ -65,7 +65,7 @@ struct backing *far_open(bool overwrite)
     struct backing *backing;
     struct reason reason;
 
-    ck_assert_msg(backing_nbd_open(far_uri, STORE_BYTES, overwrite, 30000, &backing,
+    ck_assert_msg(backing_nbd_open(far_uri, STORE_BYTES, overwrite, 100000, &backing,
                                    &reason) == 0,
                   "%s", reason.text);
     return backing;

@@ -32,7 +32,7 @@ void far_make_disk(uint64_t bytes);
 #define FAR_START(...) SERVER_START_AT(&far_server, far_socket, __VA_ARGS__)
 void far_end(int how);
 
-/* STORE_BYTES of it (conformance-backing.h), with 30 s to wait. */
+/* STORE_BYTES of it (conformance-backing.h), with 100 s to wait. */
 struct backing;
 struct backing *far_open(bool overwrite);
 

@@ -4,6 +4,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,31 +16,60 @@
 #include <check.h>
 
 #define ARGUMENTS_MAX 30
+#define ENVIRONMENT_MAX 200
 
 /* The first descriptor of those handed over by socket activation, sd_listen_fds(3). */
 #define LISTEN_FD 3
 
-/* In the child. */
-static void run(const char *nbdkit, const char *const *arguments, int fd, pid_t parent)
-{
-    const char *argv[ARGUMENTS_MAX + 3] = {nbdkit, "-f"};
-    char text[16];
+/* What the child needs, made before the fork: another thread may have held a lock then, Check's
+ * or the allocator's, which nobody gives back in the child. */
+struct launch {
+    const char *argv[ARGUMENTS_MAX + 3];
+    char *env[ENVIRONMENT_MAX + 3];
+    char listen_pid[32];
+    int fd;
+    pid_t parent;
+    sigset_t mask;
+};
 
+static void prepare(struct launch *launch, const char *const *arguments, int fd)
+{
+    unsigned count = 0;
+
+    *launch = (struct launch){.fd = fd, .parent = getpid()};
+    launch->argv[0] = getenv("NBDKIT");
+    ck_assert_msg(launch->argv[0] != NULL,
+                  "NBDKIT is not set: run this by make check, or set it to "
+                  "tests/run-nbdkit of the build");
+    launch->argv[1] = "-f";
     for (int i = 0; arguments[i]; i++) {
-        if (i == ARGUMENTS_MAX)
-            _exit(126);
-        argv[2 + i] = arguments[i];
+        ck_assert_int_lt(i, ARGUMENTS_MAX);
+        launch->argv[2 + i] = arguments[i];
     }
+    launch->env[count++] = launch->listen_pid;
+    launch->env[count++] = "LISTEN_FDS=1";
+    for (char **at = environ; *at; at++)
+        if (strncmp(*at, "LISTEN_", strlen("LISTEN_")) != 0) {
+            ck_assert_uint_lt(count, ENVIRONMENT_MAX + 2);
+            launch->env[count++] = *at;
+        }
+}
+
+/* In the child, which begins with all signals blocked: Check's handlers would end the whole
+ * process group. */
+static void run(struct launch *launch)
+{
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &launch->mask, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
+    if (getppid() != launch->parent)
         _exit(126);
-    if (fd == LISTEN_FD ? dup(fd) < 0 : dup2(fd, LISTEN_FD) < 0)
+    if (launch->fd == LISTEN_FD ? dup(LISTEN_FD) < 0 : dup2(launch->fd, LISTEN_FD) < 0)
         _exit(126);
-    snprintf(text, sizeof text, "%d", (int)getpid());
-    setenv("LISTEN_PID", text, 1);
-    setenv("LISTEN_FDS", "1", 1);
-    execvp(nbdkit, (char **)argv);
-    fprintf(stderr, "%s: %s\n", nbdkit, strerror(errno));
+    snprintf(launch->listen_pid, sizeof launch->listen_pid, "LISTEN_PID=%d",
+             (int)getpid());
+    execvpe(launch->argv[0], (char **)launch->argv, launch->env);
     _exit(127);
 }
 
@@ -47,11 +77,9 @@ static void run(const char *nbdkit, const char *const *arguments, int fd, pid_t 
 static void start(struct server *server, socklen_t address_bytes,
                   const char *const *arguments)
 {
-    const char *nbdkit = getenv("NBDKIT");
+    struct launch launch;
+    sigset_t all;
 
-    ck_assert_msg(nbdkit != NULL,
-                  "NBDKIT is not set: run this by make check, or set it to "
-                  "tests/run-nbdkit of the build");
     server->address_bytes = sizeof server->address;
 
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -61,11 +89,14 @@ static void start(struct server *server, socklen_t address_bytes,
     ck_assert_int_eq(getsockname(fd, (void *)&server->address, &server->address_bytes),
                      0);
 
-    pid_t parent = getpid();
+    prepare(&launch, arguments, fd);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &launch.mask);
     server->pid = fork();
-    ck_assert_int_ge(server->pid, 0);
     if (server->pid == 0)
-        run(nbdkit, arguments, fd, parent);
+        run(&launch);
+    pthread_sigmask(SIG_SETMASK, &launch.mask, NULL);
+    ck_assert_int_ge(server->pid, 0);
     close(fd);
 }
 
