@@ -124,12 +124,20 @@ static struct link *choose_link(struct nbd *nbd, enum backing_op op)
     return best;
 }
 
-static void send_all(struct nbd *nbd, struct queue *queue)
+static bool try_send(struct nbd *nbd, struct queue *queue)
 {
-    struct link *link;
+    struct link *link = queue->head ? choose_link(nbd, queue->head->op) : NULL;
 
-    while (queue->head && (link = choose_link(nbd, queue->head->op)))
+    if (link)
         link_send(link, take_at(queue, &queue->head));
+    return link;
+}
+
+/* A connection that turns out to be lost gives back what it had, urgent I/O too. */
+static void send_all(struct nbd *nbd)
+{
+    while (try_send(nbd, &nbd->urgent) || try_send(nbd, &nbd->others))
+        ;
 }
 
 /* Whether IO may be answered without a server's word: see the top. */
@@ -203,8 +211,7 @@ static void go_on(void *opaque)
 {
     struct nbd *nbd = opaque;
 
-    send_all(nbd, &nbd->urgent);
-    send_all(nbd, &nbd->others);
+    send_all(nbd);
     uint64_t now_ms = link_now_ms();
     note_away(nbd, now_ms);
     set_timer(nbd, now_ms);
