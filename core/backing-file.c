@@ -3,47 +3,26 @@
 
 #include "backing.h"
 
-#include <assert.h>
 #include <blkid/blkid.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <liburing.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
 #include "block-format.h"
-
-/* I/Os in the ring at a time; more wait in lists.  Of those that nobody waits for, a
- * device gets half as many: a fetch shall not stand behind a whole segment in pieces. */
-#define RING_ENTRIES 128
-#define RING_ENTRIES_OTHERS (RING_ENTRIES / 2)
-
-struct list {
-    struct backing_io *head, **end;
-};
+#include "file-ring.h"
 
 struct file {
     struct backing backing;
     int fd;
     bool is_device;
-    bool ring_ready;
-
-    struct lock lock; /* guards the ring's submission side and what is below */
-    struct io_uring ring;
-    unsigned in_ring;
-    struct list urgent, others; /* that wait to get into the ring */
-
-    int wake_fd; /* an eventfd that completions signal */
-    struct event *wake;
+    struct file_rings rings;
 };
 
 /* -- Opening: everything that can be wrong with a path. -- */
@@ -190,164 +169,39 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
     return 0;
 }
 
-static void file_close(struct backing *backing)
-{
-    struct file *file = (struct file *)backing;
-
-    assert(file->in_ring == 0);
-    if (file->wake)
-        event_free(file->wake);
-    if (file->ring_ready)
-        io_uring_queue_exit(&file->ring);
-    if (file->wake_fd >= 0)
-        close(file->wake_fd);
-    if (file->fd >= 0)
-        close(file->fd);
-    lock_destroy(&file->lock);
-    free(file);
-}
-
 /* -- I/O. -- */
 
-static void prepare_locked(struct file *file, struct backing_io *io)
+static int file_start(struct backing *backing, struct event_base *base)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&file->ring);
-    unsigned left = io->bytes - io->moved;
-    uint64_t offset = io->offset + io->moved;
-
-    assert(sqe); /* RING_ENTRIES bounds in_ring, and each is submitted at once */
-    switch (io->op) {
-    case BACKING_READ:
-        io_uring_prep_read(sqe, file->fd, (char *)io->buffer + io->moved, left, offset);
-        break;
-    case BACKING_WRITE:
-        io_uring_prep_write(sqe, file->fd, (char *)io->buffer + io->moved, left,
-                            offset);
-        break;
-    case BACKING_DISCARD:
-        io_uring_prep_fallocate(sqe, file->fd,
-                                FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                (off_t)io->offset, io->bytes);
-        break;
-    }
-    io_uring_sqe_set_data(sqe, io);
-    file->in_ring++;
-    /* EINTR and EAGAIN leave it in the submission queue, which the next call takes
-     * along; the wake-up makes sure that there is one. */
-    if (io_uring_submit(&file->ring) < 0)
-        eventfd_write(file->wake_fd, 1);
-}
-
-static void append(struct list *list, struct backing_io *io)
-{
-    io->next = NULL;
-    *list->end = io;
-    list->end = &io->next;
-}
-
-static struct backing_io *take_first(struct list *list)
-{
-    struct backing_io *io = list->head;
-
-    list->head = io->next;
-    if (!list->head)
-        list->end = &list->head;
-    return io;
-}
-
-/* Puts into the ring what waits and may. */
-static void prepare_waiting_locked(struct file *file)
-{
-    while (file->urgent.head && file->in_ring < RING_ENTRIES)
-        prepare_locked(file, take_first(&file->urgent));
-    while (file->others.head && file->in_ring < RING_ENTRIES_OTHERS)
-        prepare_locked(file, take_first(&file->others));
+    return file_rings_start(&((struct file *)backing)->rings, base);
 }
 
 static void file_submit(struct backing *backing, struct backing_io *io)
 {
-    struct file *file = (struct file *)backing;
-    LOCK_FOR_SCOPE(&file->lock);
-
-    append(io->urgent ? &file->urgent : &file->others, io);
-    prepare_waiting_locked(file);
+    file_rings_submit(&((struct file *)backing)->rings, io);
 }
 
-/* What became of IO.  False: the rest of it must be submitted. */
-static bool is_finished(struct backing_io *io, int moved, int *result)
+static bool file_wait(struct backing *backing, struct backing_io *io,
+                      const struct timespec *deadline)
 {
-    *result = 0;
-    if (io->op == BACKING_DISCARD) {
-        /* Space that cannot be given back is used again all the same. */
-        if (moved < 0 && moved != -EOPNOTSUPP && moved != -EINTR)
-            *result = moved;
-        return true;
-    }
-    /* Cancelled: the thread that submitted it has ended before it was begun. */
-    if (moved == -EINTR || moved == -EAGAIN || moved == -ECANCELED)
-        return false;
-    if (moved <= 0) {
-        *result =
-            moved < 0 ? moved : -EIO; /* past the end: somebody truncated the file */
-        return true;
-    }
-    io->moved += (uint32_t)moved;
-    return io->moved == io->bytes;
+    return file_rings_wait(&((struct file *)backing)->rings, io, deadline);
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *opaque)
-{
-    struct file *file = opaque;
-    eventfd_t ignored;
-
-    (void)what;
-    eventfd_read((int)fd, &ignored);
-    for (;;) {
-        struct io_uring_cqe *cqe;
-        struct backing_io *io = NULL;
-        int result = 0;
-
-        {
-            LOCK_FOR_SCOPE(&file->lock);
-            if (io_uring_sq_ready(&file->ring))
-                io_uring_submit(&file->ring);
-            if (io_uring_peek_cqe(&file->ring, &cqe) < 0)
-                return;
-            io = io_uring_cqe_get_data(cqe);
-            bool finished = is_finished(io, cqe->res, &result);
-            io_uring_cqe_seen(&file->ring, cqe);
-            file->in_ring--;
-            if (!finished) {
-                prepare_locked(file, io);
-                continue;
-            }
-            prepare_waiting_locked(file);
-        }
-        io->done(io, result);
-    }
-}
-
-static int file_start(struct backing *backing, struct event_base *base)
+static void file_close(struct backing *backing)
 {
     struct file *file = (struct file *)backing;
-    int r = io_uring_queue_init(RING_ENTRIES, &file->ring, 0);
 
-    if (r < 0)
-        return r;
-    file->ring_ready = true;
-    r = io_uring_register_eventfd(&file->ring, file->wake_fd);
-    if (r < 0)
-        return r;
-    file->wake = event_new(base, file->wake_fd, EV_READ | EV_PERSIST, on_wake, file);
-    if (!file->wake || event_add(file->wake, NULL) < 0)
-        return -ENOMEM;
-    return 0;
+    file_rings_close(&file->rings);
+    if (file->fd >= 0)
+        close(file->fd);
+    free(file);
 }
 
 static const struct backing_ops file_ops = {
     .name = "file",
     .start = file_start,
     .submit = file_submit,
+    .wait = file_wait,
     .close = file_close,
 };
 
@@ -361,10 +215,7 @@ int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
     if (!file)
         return reason_say(reason, -ENOMEM, "backing=%s: no memory", path);
     file->backing.ops = &file_ops;
-    file->fd = file->wake_fd = -1;
-    file->urgent.end = &file->urgent.head;
-    file->others.end = &file->others.head;
-    lock_init(&file->lock, LOCK_RANK_BACKING);
+    file->fd = -1;
 
     if ((r = open_path(file, path, bytes, &status, reason)) < 0 ||
         (!overwrite && (r = check_content(file, path, reason)) < 0) ||
@@ -377,15 +228,18 @@ int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
     if (fl >= 0)
         (void)!fcntl(file->fd, F_SETFL, fl | O_DIRECT);
 
-    file->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (file->wake_fd < 0) {
-        r = refuse_errno(reason, errno, path, "make an eventfd");
+    r = file_rings_open(&file->rings, file->fd);
+    if (r < 0) {
+        refuse_errno(reason, -r, path, "make an eventfd");
+        file_rings_close(&file->rings);
         goto failed;
     }
     *backing = &file->backing;
     return 0;
 
 failed:
-    file_close(&file->backing);
+    if (file->fd >= 0)
+        close(file->fd);
+    free(file);
     return r;
 }

@@ -1,15 +1,16 @@
 /* backing.h - where pages go to leave memory
  *
  * Owns:    the interface of all backing stores.
- * Called:  read and submit by any thread; the rest by the writeback thread, or before
+ * Called:  submit and wait by any thread; the rest by the writeback thread, or before
  *          it runs.
  * Locks:   each backing store has its own, not held while a done function runs.
  * Never:   knows slots, objects or checksums: it moves bytes.
  *
  * All I/O is asynchronous.  Who submits a backing_io keeps it and its buffer alive
  * until its done function has been called, which happens exactly once, in the writeback
- * thread.  There is no other promise of order: an I/O is ordered after another only by
- * submitting it from there.
+ * thread; that of an urgent read also in any thread that calls backing_wait().  There is
+ * no other promise of order: an I/O is ordered after another only by submitting it from
+ * there.
  *
  * Offsets, lengths and buffers are multiples of BACKING_ALIGN.
  *
@@ -20,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "reason.h"
 
@@ -36,6 +38,7 @@ struct backing_io {
     uint32_t bytes;
     void *buffer; /* none for a discard */
     bool urgent;  /* somebody waits for it: it overtakes what nobody does */
+    bool awaited; /* urgent, and who submits it calls backing_wait() next */
 
     /* RESULT: 0, all bytes moved; or a negative errno, -EIO for what lies behind a
      * truncation.  A discard that the store cannot do succeeds. */
@@ -44,6 +47,7 @@ struct backing_io {
 
     /* The backing store's own. */
     uint32_t moved;
+    bool under_way;
     struct backing_io *next;
     uint64_t since_ms; /* when it was submitted */
     int result;
@@ -58,6 +62,10 @@ struct backing_ops {
     int (*start)(struct backing *backing, struct event_base *base);
 
     void (*submit)(struct backing *backing, struct backing_io *io);
+
+    /* See backing_wait().  NULL: the writeback thread does it all. */
+    bool (*wait)(struct backing *backing, struct backing_io *io,
+                 const struct timespec *deadline);
 
     /* No I/O is under way.  Frees BACKING. */
     void (*close)(struct backing *backing);
@@ -102,6 +110,15 @@ static inline void backing_submit(struct backing *backing, struct backing_io *io
 {
     io->moved = 0;
     backing->ops->submit(backing, io);
+}
+
+/* For who waits for the urgent read IO.  True: done functions have been called that were
+ * due, IO's perhaps among them, or it is DEADLINE (CLOCK_MONOTONIC); look, and call it
+ * again.  False: IO's is called without the caller's help, or has been. */
+static inline bool backing_wait(struct backing *backing, struct backing_io *io,
+                                const struct timespec *deadline)
+{
+    return backing->ops->wait && backing->ops->wait(backing, io, deadline);
 }
 
 #endif

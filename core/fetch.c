@@ -106,7 +106,7 @@ static void release_locked(struct fetch *fetch)
     pthread_cond_broadcast(&table->changed);
 }
 
-/* In the writeback thread. */
+/* In the writeback thread, or that of any reader. */
 static void on_read(struct backing_io *io, int result)
 {
     struct fetch *fetch = (struct fetch *)((char *)io - offsetof(struct fetch, io));
@@ -134,7 +134,9 @@ static void on_read(struct backing_io *io, int result)
     release_locked(fetch);
 }
 
-static void submit(struct fetch *fetch)
+/* Under the lock: who joins the fetch looks at its I/O.  AWAITED: the caller waits for it
+ * next. */
+static void prepare_locked(struct fetch *fetch, bool awaited)
 {
     fetch->io = (struct backing_io){
         .op = BACKING_READ,
@@ -142,9 +144,9 @@ static void submit(struct fetch *fetch)
         .bytes = BLOCK_BYTES,
         .buffer = fetch->buffer,
         .urgent = true,
+        .awaited = awaited,
         .done = on_read,
     };
-    backing_submit(fetch->table->backing, &fetch->io);
 }
 
 /* The address tells it from a stale fetch of the slot's former page, whose block is
@@ -163,7 +165,7 @@ static struct fetch *find_locked(struct fetch_table *table, slot_t slot,
 }
 
 /* Finds or makes a fetch for SLOT, unless that would leave less than RESERVE; *STARTED
- * when the caller must submit it. */
+ * when the caller must submit it.  Without a reserve the caller waits for it next. */
 static int join_locked(struct fetch_table *table, slot_t slot, unsigned reserve,
                        struct fetch **fetch, bool *started, bool *warm)
 {
@@ -191,6 +193,7 @@ static int join_locked(struct fetch_table *table, slot_t slot, unsigned reserve,
             table->free = (*fetch)->next;
             (*fetch)->state = FETCH_READING;
             (*fetch)->users = 2; /* the caller and the I/O */
+            prepare_locked(*fetch, reserve == 0);
             *started = true;
             r = 0;
         } else
@@ -213,18 +216,44 @@ static void deadline_of(const struct fetch_table *table, struct timespec *deadli
     deadline->tv_sec += table->backing->timeout_ms / 1000;
 }
 
+/* -EAGAIN: it is not done.  Another error: it is released. */
+static int end_locked(struct fetch *fetch, int r)
+{
+    if (fetch->state == FETCH_DONE)
+        r = fetch->result;
+    else if (r == 0)
+        return -EAGAIN;
+    if (r < 0)
+        release_locked(fetch);
+    return r;
+}
+
+static bool is_past(const struct timespec *deadline)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > deadline->tv_sec ||
+           (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec);
+}
+
+/* Completes reads itself, its own and others', where the backing store can have it so;
+ * else it sleeps until somebody has. */
 static int wait_until(struct fetch *fetch, const struct timespec *deadline)
 {
     struct fetch_table *table = fetch->table;
-    int r = 0;
+    int r;
 
-    LOCK_FOR_SCOPE(&table->lock);
-    while (r == 0 && fetch->state == FETCH_READING)
-        r = wait_locked(table, deadline);
-    if (fetch->state == FETCH_DONE)
-        r = fetch->result;
-    if (r < 0)
-        release_locked(fetch);
+    do {
+        bool helped = backing_wait(table->backing, &fetch->io, deadline);
+        LOCK_FOR_SCOPE(&table->lock);
+
+        if (!helped && fetch->state == FETCH_READING)
+            r = wait_locked(table, deadline);
+        else
+            r = helped && is_past(deadline) ? -EIO : 0;
+        r = end_locked(fetch, r);
+    } while (r == -EAGAIN);
     return r;
 }
 
@@ -245,7 +274,7 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
     if (r < 0)
         return r;
     if (started)
-        submit(*fetch);
+        backing_submit(table->backing, &(*fetch)->io);
     (void)gate(GATE_FETCH_JOINED, slot);
     return wait_until(*fetch, &deadline);
 }
@@ -261,7 +290,7 @@ int fetch_begin(struct fetch_table *table, slot_t slot, struct fetch **fetch,
         r = join_locked(table, slot, FETCHES_RESERVED, fetch, &started, warm);
     }
     if (r == 0 && started)
-        submit(*fetch);
+        backing_submit(table->backing, &(*fetch)->io);
     return r;
 }
 

@@ -2,7 +2,7 @@
  *
  * Owns:    a bounded number of fetches with a buffer each.
  * Called:  fetch_object() and fetch_release() by request threads, with no context and
- *          no lock; completions by the writeback thread.
+ *          no lock; completions by the writeback thread, or by who waits for a fetch.
  * Locks:   LOCK_RANK_FETCH; under it a slot, to see and mark it.
  * Never:   destroys the page, whatever happens (rule S7).
  *

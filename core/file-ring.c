@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "file-ring.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <linux/falloc.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define ENTRIES_URGENT 64u /* as many as there are fetches */
+#define ENTRIES_OTHERS 64u
+
+/* -- Lists. -- */
+
+static void append(struct file_ring_list *list, struct backing_io *io)
+{
+    io->next = NULL;
+    *list->end = io;
+    list->end = &io->next;
+}
+
+static struct backing_io *take_first(struct file_ring_list *list)
+{
+    struct backing_io *io = list->head;
+
+    if (io)
+        list->head = io->next;
+    if (!list->head)
+        list->end = &list->head;
+    return io;
+}
+
+/* -- One ring. -- */
+
+static void wake_loop(struct file_rings *rings)
+{
+    eventfd_write(rings->wake_fd, 1);
+}
+
+static void prepare_locked(struct file_rings *rings, struct file_ring *ring,
+                           struct backing_io *io)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    unsigned left = io->bytes - io->moved;
+    uint64_t offset = io->offset + io->moved;
+
+    assert(sqe); /* entries bounds under_way, and each is submitted at once */
+    switch (io->op) {
+    case BACKING_READ:
+        io_uring_prep_read(sqe, rings->fd, (char *)io->buffer + io->moved, left,
+                           offset);
+        break;
+    case BACKING_WRITE:
+        io_uring_prep_write(sqe, rings->fd, (char *)io->buffer + io->moved, left,
+                            offset);
+        break;
+    case BACKING_DISCARD:
+        io_uring_prep_fallocate(sqe, rings->fd,
+                                FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                (off_t)io->offset, io->bytes);
+        break;
+    }
+    io_uring_sqe_set_data(sqe, io);
+    ring->under_way++;
+    /* EINTR and EAGAIN leave it in the submission queue, which the next call takes
+     * along; the wake-up makes sure that there is one. */
+    if (io_uring_submit(&ring->uring) < 0)
+        wake_loop(rings);
+}
+
+/* Puts into the ring what waits and may. */
+static void prepare_waiting_locked(struct file_rings *rings, struct file_ring *ring)
+{
+    while (ring->waiting.head && ring->under_way < ring->entries)
+        prepare_locked(rings, ring, take_first(&ring->waiting));
+}
+
+/* What became of IO.  False: the rest of it must be submitted. */
+static bool is_finished(struct backing_io *io, int moved)
+{
+    io->result = 0;
+    if (io->op == BACKING_DISCARD) {
+        /* Space that cannot be given back is used again all the same. */
+        if (moved < 0 && moved != -EOPNOTSUPP && moved != -EINTR)
+            io->result = moved;
+        return true;
+    }
+    /* Cancelled: the thread that submitted it has ended before it was begun. */
+    if (moved == -EINTR || moved == -EAGAIN || moved == -ECANCELED)
+        return false;
+    if (moved <= 0) {
+        io->result =
+            moved < 0 ? moved : -EIO; /* past the end: somebody truncated the file */
+        return true;
+    }
+    io->moved += (uint32_t)moved;
+    return io->moved == io->bytes;
+}
+
+/* Moves what has completed to DONE, and submits what it made room for. */
+static void take_completions_locked(struct file_rings *rings, struct file_ring *ring,
+                                    struct file_ring_list *done)
+{
+    struct io_uring_cqe *cqe;
+
+    if (io_uring_sq_ready(&ring->uring))
+        io_uring_submit(&ring->uring);
+    while (io_uring_peek_cqe(&ring->uring, &cqe) == 0) {
+        struct backing_io *io = io_uring_cqe_get_data(cqe);
+        bool finished = is_finished(io, cqe->res);
+
+        io_uring_cqe_seen(&ring->uring, cqe);
+        ring->under_way--;
+        if (finished) {
+            io->under_way = false;
+            append(done, io);
+        } else
+            prepare_locked(rings, ring, io);
+    }
+    prepare_waiting_locked(rings, ring);
+}
+
+static bool run_done(struct file_ring_list *done)
+{
+    bool any = done->head != NULL;
+
+    for (struct backing_io *io; (io = take_first(done));)
+        io->done(io, io->result);
+    return any;
+}
+
+/* -- The loop. -- */
+
+/* False: nothing has completed. */
+static bool complete(struct file_rings *rings, struct file_ring *ring)
+{
+    struct file_ring_list done = {.end = &done.head};
+
+    {
+        LOCK_FOR_SCOPE(&ring->lock);
+        if (!ring->has_waiter)
+            take_completions_locked(rings, ring, &done);
+        else if (io_uring_sq_ready(&ring->uring))
+            io_uring_submit(&ring->uring);
+    }
+    return run_done(&done);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *opaque)
+{
+    struct file_rings *rings = opaque;
+    eventfd_t ignored;
+
+    (void)what;
+    eventfd_read((int)fd, &ignored);
+    while (complete(rings, &rings->urgent) | complete(rings, &rings->others))
+        ;
+}
+
+/* -- Who waits. -- */
+
+void file_rings_submit(struct file_rings *rings, struct backing_io *io)
+{
+    struct file_ring *ring = io->urgent ? &rings->urgent : &rings->others;
+    bool awaited = io->awaited && ring->can_wait;
+    LOCK_FOR_SCOPE(&ring->lock);
+
+    /* With nothing under way it can be switched off without losing anything. */
+    if (!awaited && !ring->has_waiter)
+        io_uring_cq_eventfd_toggle(&ring->uring, true);
+    else if (ring->under_way == 0)
+        io_uring_cq_eventfd_toggle(&ring->uring, false);
+    io->under_way = true;
+    append(&ring->waiting, io);
+    prepare_waiting_locked(rings, ring);
+}
+
+/* What is left of the time, at least 0. */
+static struct __kernel_timespec until(const struct timespec *deadline)
+{
+    struct timespec now;
+    struct __kernel_timespec left = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t ns = (int64_t)(deadline->tv_sec - now.tv_sec) * 1000000000 +
+                 (deadline->tv_nsec - now.tv_nsec);
+    if (ns > 0) {
+        left.tv_sec = ns / 1000000000;
+        left.tv_nsec = ns % 1000000000;
+    }
+    return left;
+}
+
+/* Until something has completed.  False: not in time. */
+static bool wait_in_kernel(struct file_ring *ring, const struct timespec *deadline)
+{
+    struct __kernel_timespec left = until(deadline);
+    struct io_uring_getevents_arg arg = {.ts = (uintptr_t)&left};
+
+    if (left.tv_sec == 0 && left.tv_nsec == 0)
+        return false;
+    (void)io_uring_enter2((unsigned)ring->uring.ring_fd, 0, 1,
+                          IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                          (sigset_t *)&arg, sizeof arg);
+    return true; /* whatever ended it: the caller looks */
+}
+
+bool file_rings_wait(struct file_rings *rings, struct backing_io *io,
+                     const struct timespec *deadline)
+{
+    struct file_ring *ring = &rings->urgent;
+    struct file_ring_list done = {.end = &done.head};
+    bool in_time = true;
+
+    lock_take(&ring->lock);
+    if (!io->under_way || ring->has_waiter || !ring->can_wait) {
+        lock_release(&ring->lock);
+        return false;
+    }
+    ring->has_waiter = true;
+    io_uring_cq_eventfd_toggle(&ring->uring, false);
+    take_completions_locked(rings, ring, &done);
+    while (!done.head && in_time) {
+        lock_release(&ring->lock);
+        in_time = wait_in_kernel(ring, deadline);
+        lock_take(&ring->lock);
+        take_completions_locked(rings, ring, &done);
+    }
+    ring->has_waiter = false;
+    if (ring->under_way > 0) {
+        io_uring_cq_eventfd_toggle(&ring->uring, true);
+        /* What completed just before that has signalled nobody. */
+        if (io_uring_cq_ready(&ring->uring))
+            wake_loop(rings);
+    }
+    lock_release(&ring->lock);
+    run_done(&done);
+    return true;
+}
+
+/* -- Life. -- */
+
+int file_rings_open(struct file_rings *rings, int fd)
+{
+    *rings = (struct file_rings){.fd = fd};
+    rings->urgent.entries = ENTRIES_URGENT;
+    rings->others.entries = ENTRIES_OTHERS;
+    rings->urgent.waiting.end = &rings->urgent.waiting.head;
+    rings->others.waiting.end = &rings->others.waiting.head;
+    lock_init(&rings->urgent.lock, LOCK_RANK_BACKING);
+    lock_init(&rings->others.lock, LOCK_RANK_BACKING);
+    rings->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return rings->wake_fd < 0 ? -errno : 0;
+}
+
+static int start_ring(struct file_rings *rings, struct file_ring *ring)
+{
+    int r = io_uring_queue_init(ring->entries, &ring->uring, 0);
+
+    if (r < 0)
+        return r;
+    ring->is_ready = true;
+    ring->can_wait = ring->uring.features & IORING_FEAT_EXT_ARG;
+    return io_uring_register_eventfd(&ring->uring, rings->wake_fd);
+}
+
+int file_rings_start(struct file_rings *rings, struct event_base *base)
+{
+    int r;
+
+    if ((r = start_ring(rings, &rings->urgent)) < 0 ||
+        (r = start_ring(rings, &rings->others)) < 0)
+        return r;
+    rings->wake = event_new(base, rings->wake_fd, EV_READ | EV_PERSIST, on_wake, rings);
+    return rings->wake && event_add(rings->wake, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static void close_ring(struct file_ring *ring)
+{
+    assert(ring->under_way == 0);
+    if (ring->is_ready)
+        io_uring_queue_exit(&ring->uring);
+    lock_destroy(&ring->lock);
+}
+
+void file_rings_close(struct file_rings *rings)
+{
+    if (rings->wake)
+        event_free(rings->wake);
+    close_ring(&rings->urgent);
+    close_ring(&rings->others);
+    if (rings->wake_fd >= 0)
+        close(rings->wake_fd);
+}
