@@ -24,6 +24,9 @@
  * be moved about for nothing, for ever. */
 #define DEAD_BLOCKS_MIN 8u
 
+/* This share of the store released: it is looked at anew. */
+#define LOOK_SHARE 1024
+
 int cleaner_open(struct cleaner *cleaner, struct segment_set *segments,
                  bool lock_in_ram)
 {
@@ -87,6 +90,24 @@ static unsigned sparsest(const struct cleaner *cleaner, uint32_t candidates,
     return found > 0 ? step : 0;
 }
 
+/* Whether so much was released since the look at the store began that blocks it has passed may
+ * be worth a look again: with less it would go on for ever while pages are overwritten. */
+static bool is_outdated(const struct cleaner *cleaner)
+{
+    const struct space *space = cleaner->segments->space;
+    uint64_t much = space->blocks / LOOK_SHARE;
+
+    if (much < DEAD_BLOCKS_MIN)
+        much = DEAD_BLOCKS_MIN;
+    return space_released_bytes(space) - cleaner->looked_released >= much * BLOCK_BYTES;
+}
+
+static void look_anew(struct cleaner *cleaner)
+{
+    cleaner->looked_at = 0;
+    cleaner->looked_released = space_released_bytes(cleaner->segments->space);
+}
+
 static unsigned choose(struct cleaner *cleaner)
 {
     struct space *space = cleaner->segments->space;
@@ -98,9 +119,8 @@ static unsigned choose(struct cleaner *cleaner)
     uint32_t live_max = sparsest(cleaner, candidates, most) * LIVE_STEP, dead_sum = 0;
     unsigned count = 0;
 
-    if (space->live_bytes < cleaner->looked_live_bytes)
-        cleaner->looked_at = 0;
-    cleaner->looked_live_bytes = space->live_bytes;
+    if (is_outdated(cleaner))
+        look_anew(cleaner);
     if (cleaner->looked_at < space->blocks)
         cleaner->looked_at += candidates;
     for (; candidates > 0; candidates--) {
@@ -116,7 +136,7 @@ static unsigned choose(struct cleaner *cleaner)
     if (dead_sum < DEAD_BLOCKS_MIN * BLOCK_BYTES && cleaner->tried_count == 0)
         return 0;
     if (count > 0)
-        cleaner->looked_at = 0;
+        look_anew(cleaner);
     return count;
 }
 
@@ -150,8 +170,8 @@ bool cleaner_has_looked_everywhere(const struct cleaner *cleaner)
 {
     const struct space *space = cleaner->segments->space;
 
-    return cleaner->resting || (cleaner->looked_at >= space->blocks &&
-                                space->live_bytes >= cleaner->looked_live_bytes);
+    return cleaner->resting ||
+           (cleaner->looked_at >= space->blocks && !is_outdated(cleaner));
 }
 
 bool cleaner_is_busy(const struct cleaner *cleaner)

@@ -53,8 +53,8 @@ struct cleaner {
     uint64_t refused_ms;        /* the last of them */
     bool resting;               /* since none of a whole batch could be read */
     uint32_t hand;              /* where the search for the next begins */
-    uint64_t looked_at;         /* blocks in vain, since any were found or */
-    uint64_t looked_live_bytes; /* live bytes became fewer than so many */
+    uint64_t looked_at;         /* blocks in vain, since any were found, */
+    uint64_t looked_released;   /* or much was released after so many bytes */
     void (*wake)(void *opaque); /* told when the reads are done */
     void *opaque;
     _Atomic uint64_t cleaned, failed; /* blocks */

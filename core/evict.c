@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "gate.h"
 #include "room.h"
 #include "writeback-state.h"
 
@@ -262,9 +263,13 @@ static struct segment *segment_to_fill(struct writeback *writeback)
         writeback->segments.in_flight + 1 >= SEGMENTS_IN_FLIGHT
             ? -EAGAIN
             : segment_begin(&writeback->segments, RESERVED_BLOCKS, &writeback->filling);
-    writeback->full = r == -ENOSPC && !may_get_blocks(writeback);
-    if (writeback->full)
+    bool full = r == -ENOSPC && !may_get_blocks(writeback);
+    writeback->full_asked = full ? writeback->turn_asked : 0;
+    writeback->full = full;
+    if (full) {
         room_tell_waiters(writeback);
+        (void)gate(GATE_ROOM_FULL, 0);
+    }
     if (r < 0)
         return NULL;
     writeback->filling_since_ms = writeback_now_ms();
@@ -412,6 +417,10 @@ void evict_work(struct writeback *writeback)
                               : writeback->budget_at_ms;
     bool all = all_is_wanted(writeback);
 
+    {
+        LOCK_FOR_SCOPE(&writeback->room_lock);
+        writeback->turn_asked = writeback->room_asked;
+    }
     discard_empty(writeback);
     if (now < rest_until)
         come_back_in(writeback, rest_until - now);

@@ -34,7 +34,8 @@
     G(SEGMENT_SWITCHED) /* a slot refers to the backing store, its object is not freed */ \
     G(PROMOTE_BUILT) /* a promoted page's object is there, the slot is not switched */    \
     G(FETCH_JOINED)  /* a reader is about to wait for a fetch, its own or another's */    \
-    G(FETCH_READ)    /* a fetch has its bytes, its slot is not looked at again */
+    G(FETCH_READ)    /* a fetch has its bytes, its slot is not looked at again */         \
+    G(ROOM_FULL)     /* the store was found full, and writers were told */
 
 enum gate {
 #define G(name) GATE_##name,

@@ -71,7 +71,7 @@ int room_wait(struct writeback *writeback, unsigned *waited_ms)
     struct timespec deadline = {.tv_sec = (time_t)(until / 1000),
                                 .tv_nsec = (long)(until % 1000) * 1000000};
     LOCK_FOR_SCOPE(&writeback->room_lock);
-    uint64_t before = writeback->room_made;
+    uint64_t before = writeback->room_made, asked = ++writeback->room_asked;
     writeback->waiters++;
     if (!atomic_exchange(&writeback->poked, true))
         eventfd_write(writeback->wake_fd, 1);
@@ -81,6 +81,6 @@ int room_wait(struct writeback *writeback, unsigned *waited_ms)
         ;
     writeback->waiters--;
     *waited_ms += (unsigned)(writeback_now_ms() - start) + 1;
-    /* As the thread has just found it: a trim may have ended an earlier fullness. */
-    return writeback->full ? -ENOSPC : 0;
+    /* As the thread has found it since: a trim may have ended an earlier fullness. */
+    return writeback->full && writeback->full_asked >= asked ? -ENOSPC : 0;
 }

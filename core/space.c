@@ -155,6 +155,7 @@ int space_open(struct space *space, uint64_t backing_bytes, struct memory *memor
     space->blocks = block_count(backing_bytes);
     space->free = space->empty = (struct block_map){.hand = 1};
     atomic_init(&space->live_bytes, 0);
+    space->landed_bytes = 0;
     int r = region_open(&space->region, REGION_PRIVATE, "zslot-blocks",
                         space_fixed_bytes(backing_bytes), memory, lock_in_ram);
     if (r < 0)
@@ -249,6 +250,7 @@ void space_landed(struct space *space, uint32_t block, uint32_t live_bytes)
     assert(live_bytes > 0 && live_bytes <= BLOCK_BYTES);
     assert(atomic_load(word_of(space, block)) == 0);
     space->live_bytes += live_bytes;
+    space->landed_bytes += live_bytes;
     atomic_store(word_of(space, block),
                  USED | live_bytes | live_bytes / FILLED_UNIT << FILLED_SHIFT);
 }
@@ -262,6 +264,11 @@ void space_release(struct space *space, address_t address, uint32_t length)
     space->live_bytes -= bytes;
     if ((before & LIVE_MASK) == bytes)
         retire_if_empty(space, block);
+}
+
+uint64_t space_released_bytes(const struct space *space)
+{
+    return space->landed_bytes - space->live_bytes;
 }
 
 void space_pin(struct space *space, uint32_t block)

@@ -50,6 +50,7 @@ struct space {
     struct lock lock;
     struct block_map free, empty; /* guarded by lock; counts are read without */
     _Atomic uint64_t live_bytes;
+    uint64_t landed_bytes; /* that ever were; the writeback thread's own */
 };
 
 /* For a backing store of BACKING_BYTES.  MEMORY is borrowed.  -ENOMEM. */
@@ -71,6 +72,9 @@ void space_landed(struct space *space, uint32_t block, uint32_t live_bytes);
 
 /* One object of LENGTH at ADDRESS is referred to no more. */
 void space_release(struct space *space, address_t address, uint32_t length);
+
+/* What has been released so far, in all.  For the writeback thread. */
+uint64_t space_released_bytes(const struct space *space);
 
 /* Around a read of a block.  The pin goes on under the lock of a slot that refers to
  * it. */

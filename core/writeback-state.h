@@ -71,13 +71,16 @@ struct writeback {
     unsigned failures;
     uint64_t retry_at_ms;  /* after a failure */
     uint64_t budget_at_ms; /* after the budget was spent */
+    uint64_t turn_asked;   /* room_asked when this turn of the loop began */
 
     struct lock room_lock;
     pthread_cond_t room;
-    uint64_t room_made; /* segments that landed; guarded by room_lock */
-    int all_result;     /* of the last one done; guarded by room_lock */
-    unsigned waiters;   /* guarded by room_lock */
+    uint64_t room_made;  /* segments that landed; guarded by room_lock */
+    uint64_t room_asked; /* writers' waits, counted; guarded by room_lock */
+    int all_result;      /* of the last one done; guarded by room_lock */
+    unsigned waiters;    /* guarded by room_lock */
     _Atomic bool failed, full, over_budget;
+    _Atomic uint64_t full_asked; /* turn_asked when it was found full */
 };
 
 /* Milliseconds of the monotonic clock. */

@@ -209,6 +209,14 @@ unsigned char *faulty_bytes(struct faulty *faulty)
     return faulty->bytes;
 }
 
+bool faulty_contains(struct faulty *faulty, const void *what, size_t bytes)
+{
+    pthread_mutex_lock(&faulty->lock);
+    bool found = memmem(faulty->bytes, faulty->backing.bytes, what, bytes) != NULL;
+    pthread_mutex_unlock(&faulty->lock);
+    return found;
+}
+
 static void hold(struct faulty *faulty, enum backing_op op, bool urgent, bool others)
 {
     pthread_mutex_lock(&faulty->lock);

@@ -21,6 +21,9 @@ struct backing *faulty_backing(struct faulty *faulty);
 /* Its bytes, for bit flips and canaries. */
 unsigned char *faulty_bytes(struct faulty *faulty);
 
+/* Whether WHAT is anywhere in it; also while I/O is under way. */
+bool faulty_contains(struct faulty *faulty, const void *what, size_t bytes);
+
 /* From now on I/O of kind OP is held: neither done nor answered. */
 void faulty_hold(struct faulty *faulty, enum backing_op op);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -104,21 +105,31 @@ START_TEST(cleaner_goes_on_after_reads_have_failed_for_a_while)
 }
 END_TEST
 
-/* What is sparse is in one region, and the cleaner looks at a part of the store at a
- * time. */
-START_TEST(store_with_sparse_blocks_anywhere_is_not_full)
+static uint64_t fill_until_refused(void)
 {
     unsigned char page[PAGE];
     uint64_t n;
+    int r;
 
-    open_limited(128 * MIB);
     for (n = 0;; n++) {
         sample_sized(SMALL_OBJECT_BYTES, n, page);
-        int r = volume_write(volume, n * PAGE, PAGE, page);
+        r = volume_write(volume, n * PAGE, PAGE, page);
         if (r < 0)
             break;
         model_write(&model, n * PAGE, PAGE, page);
     }
+    ck_assert_int_eq(r, -ENOSPC);
+    return n;
+}
+
+/* What is sparse is in one region, and the cleaner looks at a part of the store at a
+ * time. */
+START_TEST(store_with_sparse_blocks_anywhere_is_not_full)
+{
+    uint64_t n;
+
+    open_limited(128 * MIB);
+    n = fill_until_refused();
     for (unsigned region = 0; region < 8; region++) {
         uint64_t first = 1000 + region * 9000;
 
@@ -127,6 +138,50 @@ START_TEST(store_with_sparse_blocks_anywhere_is_not_full)
         for (unsigned i = 0; i < 100; i++, n++)
             put(SMALL_OBJECT_BYTES, n, n);
     }
+}
+END_TEST
+
+static void try_writeback(void *opaque)
+{
+    (void)opaque;
+    (void)volume_writeback(volume);
+}
+
+#define LATE_PAGES 200
+
+static void write_late_pages(void *opaque)
+{
+    atomic_bool *ended = opaque;
+
+    for (uint64_t i = 0; i < LATE_PAGES; i++)
+        put(SMALL_OBJECT_BYTES, 16000 + i, i);
+    *ended = true;
+}
+
+/* The verdict is older than the trim, and reaches a writer that came after it. */
+START_TEST(write_after_a_trim_is_not_refused_for_an_earlier_fullness)
+{
+    atomic_bool ended = false;
+    struct actor *writeback, *writer;
+
+    stored_open_small("64M", 8 * MIB);
+    fill_until_refused();
+    halt_at(GATE_ROOM_FULL, HALT_ANY_SLOT);
+    writeback = actor_start(try_writeback, NULL);
+    halt_wait();
+    /* Those that left first: what is in RAM stays there. */
+    model_trim_both(&model, volume, 0, 1500 * PAGE);
+    uint64_t waited = stored_stat(STAT_writers_waited);
+    writer = actor_start(write_late_pages, &ended);
+    while (stored_stat(STAT_writers_waited) == waited && !ended)
+        sched_yield();
+    /* It looks what became of its waiting several times in this. */
+    double end = now_s() + 0.3;
+    while (now_s() < end && !ended)
+        sched_yield();
+    halt_go();
+    actor_go(writer);
+    actor_go(writeback);
 }
 END_TEST
 
@@ -181,5 +236,6 @@ HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
                   discards_leave_the_blocks_that_segments_were_promised,
                   cleaner_goes_on_after_reads_have_failed_for_a_while,
                   store_with_sparse_blocks_anywhere_is_not_full,
+                  write_after_a_trim_is_not_refused_for_an_earlier_fullness,
                   pages_that_left_one_by_one_share_blocks_in_the_end,
                   writeback_of_all_ends_while_pages_keep_leaving)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,12 +216,7 @@ struct volume *harness_open_limited(const char *size, const char *compressor,
                         NULL);
 }
 
-void harness_check(struct volume *volume)
-{
-    struct reason reason;
-
-    ck_assert_msg(volume_check(volume, &reason) == 0, "%s", reason.text);
-}
+#define CHECK_S 10
 
 static double now_s(void)
 {
@@ -228,6 +224,18 @@ static double now_s(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Pages may still be leaving RAM by themselves; an account that is wrong stays so. */
+void harness_check(struct volume *volume)
+{
+    double end = now_s() + CHECK_S;
+    struct reason reason;
+
+    while (volume_check(volume, &reason) < 0) {
+        ck_assert_msg(now_s() < end, "%s", reason.text);
+        sched_yield();
+    }
 }
 
 /* Of a volume without pages nothing may be left, in RAM or on the backing store. */
