@@ -15,7 +15,7 @@
 #define VISITS_PER_STEP 8192
 
 /* Failures in a row before the backing store counts as FAILED. */
-#define FAILURES_MAX 8
+#define FAILURES_MAX 5
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 10000
 
@@ -121,6 +121,9 @@ void evict_note_result(struct writeback *writeback, int result)
         writeback->retry_at_ms = 0;
         return;
     }
+    /* Those that were in flight together count once. */
+    if (writeback_now_ms() < writeback->retry_at_ms)
+        return;
     uint64_t wait = (uint64_t)BACKOFF_MIN_MS
                     << (writeback->failures < 10 ? writeback->failures : 10);
 
@@ -148,6 +151,10 @@ void evict_segment_done(void *opaque, struct segment *segment, int result)
     evict_note_result(writeback, result);
     writeback->all_hopeless |= writeback->failed;
     writeback->full = false; /* until it is found to be, again */
+    if (result == 0) {
+        LOCK_FOR_SCOPE(&writeback->room_lock);
+        writeback->room_landed++;
+    }
     room_tell_waiters(writeback);
     evict_again_soon(writeback);
 }
@@ -252,6 +259,15 @@ static bool may_get_blocks(const struct writeback *writeback)
            is_looking_for_sparse(writeback);
 }
 
+/* No more room will come of eviction: who waits for it need not. */
+static void find_full(struct writeback *writeback)
+{
+    writeback->full_asked = writeback->turn_asked;
+    writeback->full = true;
+    room_tell_waiters(writeback);
+    (void)gate(GATE_ROOM_FULL, 0);
+}
+
 /* The segment being filled, or a new one; NULL while there is none to be had.  What
  * stops it calls us again when it ends. */
 static struct segment *segment_to_fill(struct writeback *writeback)
@@ -263,13 +279,9 @@ static struct segment *segment_to_fill(struct writeback *writeback)
         writeback->segments.in_flight + 1 >= SEGMENTS_IN_FLIGHT
             ? -EAGAIN
             : segment_begin(&writeback->segments, RESERVED_BLOCKS, &writeback->filling);
-    bool full = r == -ENOSPC && !may_get_blocks(writeback);
-    writeback->full_asked = full ? writeback->turn_asked : 0;
-    writeback->full = full;
-    if (full) {
-        room_tell_waiters(writeback);
-        (void)gate(GATE_ROOM_FULL, 0);
-    }
+    writeback->full = false;
+    if (r == -ENOSPC && !may_get_blocks(writeback))
+        find_full(writeback);
     if (r < 0)
         return NULL;
     writeback->filling_since_ms = writeback_now_ms();
@@ -305,6 +317,8 @@ static void relieve(struct writeback *writeback)
     case SELECT_BARREN:
         if (writeback->filling->objects > 0)
             submit(writeback, &writeback->filling);
+        else if (writeback->segments.in_flight == 0)
+            find_full(writeback); /* nothing is left that could leave */
         break;
     }
 }

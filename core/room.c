@@ -72,6 +72,7 @@ int room_wait(struct writeback *writeback, unsigned *waited_ms)
                                 .tv_nsec = (long)(until % 1000) * 1000000};
     LOCK_FOR_SCOPE(&writeback->room_lock);
     uint64_t before = writeback->room_made, asked = ++writeback->room_asked;
+    uint64_t landed = writeback->room_landed;
     writeback->waiters++;
     if (!atomic_exchange(&writeback->poked, true))
         eventfd_write(writeback->wake_fd, 1);
@@ -81,6 +82,10 @@ int room_wait(struct writeback *writeback, unsigned *waited_ms)
         ;
     writeback->waiters--;
     *waited_ms += (unsigned)(writeback_now_ms() - start) + 1;
-    /* As the thread has found it since: a trim may have ended an earlier fullness. */
-    return writeback->full && writeback->full_asked >= asked ? -ENOSPC : 0;
+    /* As the thread has found it since: a trim may have ended an earlier fullness.  And
+     * what has landed since made room, whatever became of the store by that. */
+    return writeback->full && writeback->full_asked >= asked &&
+                   writeback->room_landed == landed
+               ? -ENOSPC
+               : 0;
 }

@@ -75,10 +75,11 @@ struct writeback {
 
     struct lock room_lock;
     pthread_cond_t room;
-    uint64_t room_made;  /* segments that landed; guarded by room_lock */
-    uint64_t room_asked; /* writers' waits, counted; guarded by room_lock */
-    int all_result;      /* of the last one done; guarded by room_lock */
-    unsigned waiters;    /* guarded by room_lock */
+    uint64_t room_made;   /* times that writers were told; guarded by room_lock */
+    uint64_t room_landed; /* segments; guarded by room_lock */
+    uint64_t room_asked;  /* writers' waits, counted; guarded by room_lock */
+    int all_result;       /* of the last one done; guarded by room_lock */
+    unsigned waiters;     /* guarded by room_lock */
     _Atomic bool failed, full, over_budget;
     _Atomic uint64_t full_asked; /* turn_asked when it was found full */
 };

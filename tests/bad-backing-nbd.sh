@@ -66,7 +66,7 @@ serve_other memory 64M
 refused "backing=$uri backing-size=65M" "backing-size=$((65 << 20)):" "$((64 << 20)) bytes" "write less"
 refused "backing=$uri backing-size=1M" "backing-size=$((1 << 20)):" "too small" "at least"
 served "backing=$uri"
-served "backing=$uri backing-size=8M backing-timeout=1"
+served "backing=$uri backing-size=8M backing-timeout=60"
 # It is ours from then on.
 served "backing=$uri"
 stop

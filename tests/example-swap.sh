@@ -32,7 +32,7 @@ serve() {
 # Not everybody may lock 32 MiB.
 serve true 2>lock.err || { grep -q memory-lock lock.err && serve false; } || fail "$(cat lock.err)"
 # The parent that we waited for ends when the socket is there; the file follows.
-for _ in {1..100}; do
+for _ in {1..1200}; do
     [ ! -s pid ] || break
     sleep 0.05
 done

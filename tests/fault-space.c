@@ -97,7 +97,7 @@ START_TEST(cleaner_goes_on_after_reads_have_failed_for_a_while)
     ck_assert_uint_eq(stored_stat(STAT_blocks_cleaned), 0);
 
     faulty_fail(faulty, BACKING_READ, 0, 0);
-    end = now_s() + 30;
+    end = now_s() + 100;
     while (stored_stat(STAT_blocks_cleaned) < 100) {
         stored_write_back();
         ck_assert_msg(now_s() < end, "the cleaner does not come back");
@@ -185,6 +185,31 @@ START_TEST(write_after_a_trim_is_not_refused_for_an_earlier_fullness)
 }
 END_TEST
 
+/* What fills the limit is the slot table: one page in each of its parts. */
+START_TEST(writers_are_refused_at_once_when_nothing_in_ram_can_leave)
+{
+    unsigned char page[PAGE];
+    char limit[32];
+    uint64_t n;
+
+    stored_teardown();
+    snprintf(limit, sizeof limit, "%lu",
+             (unsigned long)(harness_fixed_bytes("4G", "lz4") + 6 * MIB));
+    faulty = faulty_new(16 * MIB);
+    volume = harness_open_with(faulty_backing(faulty), "size", "4G", "compressor",
+                               "lz4", "memory-limit", limit, NULL);
+    sample_sized(SMALL_OBJECT_BYTES, 1, page);
+    for (n = 0; volume_write(volume, n * MIB, PAGE, page) == 0; n++)
+        ck_assert_uint_lt(n, 4000);
+    double start = now_s();
+    for (unsigned i = 1; i <= 20; i++)
+        ck_assert_int_eq(volume_write(volume, (n + i) * MIB, PAGE, page), -ENOSPC);
+    ck_assert_msg(now_s() - start < 100, "%g s", now_s() - start); /* 20 waits: 200 */
+    harness_close(volume);
+    volume = NULL;
+}
+END_TEST
+
 /* Each page goes alone, and takes a block with it. */
 START_TEST(pages_that_left_one_by_one_share_blocks_in_the_end)
 {
@@ -237,5 +262,6 @@ HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
                   cleaner_goes_on_after_reads_have_failed_for_a_while,
                   store_with_sparse_blocks_anywhere_is_not_full,
                   write_after_a_trim_is_not_refused_for_an_earlier_fullness,
+                  writers_are_refused_at_once_when_nothing_in_ram_can_leave,
                   pages_that_left_one_by_one_share_blocks_in_the_end,
                   writeback_of_all_ends_while_pages_keep_leaving)
