@@ -12,6 +12,7 @@
 
 #include "context.h"
 #include "lock.h"
+#include "loop.h"
 #include "memory.h"
 #include "pool.h"
 #include "slot.h"
@@ -24,6 +25,7 @@ struct parts {
     struct pool pool;
     struct context_set contexts;
 
+    struct loop loop;            /* closed when nothing needs it */
     struct writeback *writeback; /* NULL without a backing store */
 
     struct lock compact_lock;

@@ -167,8 +167,13 @@ int volume_start(struct volume *volume, struct reason *reason)
         r = pool_start(&parts->pool);
     if (r == 0)
         r = context_set_start(&parts->contexts);
-    if (r == 0 && parts->writeback)
-        r = writeback_start(parts->writeback);
+    if (r == 0 && parts->writeback) {
+        r = loop_open(&parts->loop);
+        if (r == 0)
+            r = writeback_start(parts->writeback, parts->loop.base);
+        if (r == 0)
+            r = loop_start(&parts->loop);
+    }
     if (r < 0)
         return reason_say(reason, r, "cannot get memory to start with: %s",
                           strerror(-r));
@@ -179,7 +184,11 @@ void volume_close(struct volume *volume)
 {
     if (!volume)
         return;
+    if (volume->parts.writeback && volume->parts.loop.running)
+        writeback_stop(volume->parts.writeback);
+    loop_stop(&volume->parts.loop);
     writeback_close(volume->parts.writeback);
+    loop_close(&volume->parts.loop);
     context_set_close(&volume->parts.contexts);
     pool_close(&volume->parts.pool);
     slot_table_close(&volume->parts.slots);

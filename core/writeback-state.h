@@ -42,11 +42,9 @@ struct writeback {
     struct cleaner cleaner;
     struct discard discards[DISCARDS_MAX];
 
-    struct event_base *base;
     struct event *tick, *wake, *retry;
     int wake_fd;
-    pthread_t thread;
-    bool running;
+    bool running; /* from its start until its close */
     _Atomic bool poked, stopping;
 
     /* The thread's own. */
@@ -66,6 +64,7 @@ struct writeback {
     bool tidy;            /* few EMPTY blocks have waited for more long enough */
     uint64_t stop_ms;     /* when stopping began */
     bool abandoned;       /* I/O never ended: what it may still write to must stay */
+    bool stopped;         /* nothing will be begun any more; guarded by room_lock */
     uint64_t in_flight_bytes; /* objects on their way out */
     struct backing_io header_io;
     unsigned failures;

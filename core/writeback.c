@@ -6,9 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/thread.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -95,11 +93,15 @@ static void try_to_stop(struct writeback *writeback)
 
     if (writeback->stop_ms == 0)
         writeback->stop_ms = writeback_now_ms();
-    writeback->abandoned = !evict_is_idle(writeback);
-    if (!writeback->abandoned || writeback_now_ms() - writeback->stop_ms >= STOP_MS)
-        event_base_loopbreak(writeback->base);
-    else
+    bool idle = evict_is_idle(writeback);
+    if (!idle && writeback_now_ms() - writeback->stop_ms < STOP_MS) {
         event_add(writeback->retry, &again);
+        return;
+    }
+    LOCK_FOR_SCOPE(&writeback->room_lock);
+    writeback->abandoned = !idle;
+    writeback->stopped = true;
+    pthread_cond_broadcast(&writeback->room);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *opaque)
@@ -196,15 +198,7 @@ failed:
     return r;
 }
 
-static void *run(void *opaque)
-{
-    struct writeback *writeback = opaque;
-
-    event_base_dispatch(writeback->base);
-    return NULL;
-}
-
-int writeback_start(struct writeback *writeback)
+int writeback_start(struct writeback *writeback, struct event_base *base)
 {
     unsigned tick_ms = writeback->idle.unit_ms ? TICK_IDLE_MS : TICK_MS;
     const struct timeval tick = {.tv_sec = tick_ms / 1000,
@@ -217,30 +211,19 @@ int writeback_start(struct writeback *writeback)
         (r = cleaner_start(&writeback->cleaner)) < 0)
         return r;
 
-    evthread_use_pthreads();
-    writeback->base = event_base_new();
-    if (!writeback->base)
-        return -ENOMEM;
-    writeback->tick = event_new(writeback->base, -1, EV_PERSIST, on_tick, writeback);
-    writeback->wake = event_new(writeback->base, writeback->wake_fd,
-                                EV_READ | EV_PERSIST, on_wake, writeback);
-    writeback->retry = event_new(writeback->base, -1, 0, on_retry, writeback);
+    writeback->tick = event_new(base, -1, EV_PERSIST, on_tick, writeback);
+    writeback->wake =
+        event_new(base, writeback->wake_fd, EV_READ | EV_PERSIST, on_wake, writeback);
+    writeback->retry = event_new(base, -1, 0, on_retry, writeback);
     if (!writeback->tick || !writeback->wake || !writeback->retry ||
         event_add(writeback->tick, &tick) < 0 || event_add(writeback->wake, NULL) < 0)
         return -ENOMEM;
-    r = writeback->backing->ops->start(writeback->backing, writeback->base);
+    r = writeback->backing->ops->start(writeback->backing, base);
     if (r < 0)
         return r;
     write_header(writeback);
-
-    /* Signals are the host's, and go to its threads. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = -pthread_create(&writeback->thread, NULL, run, writeback);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    writeback->running = r == 0;
-    return r;
+    writeback->running = true;
+    return 0;
 }
 
 void writeback_stop(struct writeback *writeback)
@@ -249,25 +232,24 @@ void writeback_stop(struct writeback *writeback)
         return;
     writeback->stopping = true;
     eventfd_write(writeback->wake_fd, 1);
-    pthread_join(writeback->thread, NULL);
-    writeback->running = false;
-    if (writeback->abandoned)
-        return;
-    if (writeback->filling)
-        segment_abandon(writeback->filling);
-    if (writeback->cleaning)
-        segment_abandon(writeback->cleaning);
-    if (writeback->cleaner.loaded)
-        cleaner_drop(&writeback->cleaner);
+    LOCK_FOR_SCOPE(&writeback->room_lock);
+    while (!writeback->stopped)
+        pthread_cond_wait(&writeback->room, &writeback->room_lock.mutex);
 }
 
 void writeback_close(struct writeback *writeback)
 {
     if (!writeback)
         return;
-    writeback_stop(writeback);
+    writeback->running = false;
     if (writeback->abandoned)
         return; /* a leak, for the moment that the process still has */
+    if (writeback->filling)
+        segment_abandon(writeback->filling);
+    if (writeback->cleaning)
+        segment_abandon(writeback->cleaning);
+    if (writeback->cleaner.loaded)
+        cleaner_drop(&writeback->cleaner);
     writeback->backing->ops->close(writeback->backing);
     if (writeback->tick)
         event_free(writeback->tick);
@@ -275,8 +257,6 @@ void writeback_close(struct writeback *writeback)
         event_free(writeback->wake);
     if (writeback->retry)
         event_free(writeback->retry);
-    if (writeback->base)
-        event_base_free(writeback->base);
     cleaner_close(&writeback->cleaner);
     fetch_table_close(&writeback->fetches);
     segment_set_close(&writeback->segments);

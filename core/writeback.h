@@ -1,7 +1,7 @@
-/* writeback.h - the thread that moves pages to the backing store
+/* writeback.h - moves pages to the backing store, in the thread of the volume's loop
  *
- * Owns:    the event loop, and all that works in it: selection, segments, cleaning,
- *          discards; and the fetches, whose completions run there.
+ * Owns:    all that this needs in the loop: selection, segments, cleaning, discards;
+ *          and the fetches, whose completions run there.
  * Called:  open, start, stop and close by one thread; the rest by request threads.
  * Locks:   LOCK_RANK_ROOM, in writeback_all().
  * Never:   runs on a request's thread.
@@ -39,11 +39,16 @@ uint64_t writeback_fixed_bytes(const struct writeback *writeback);
 int writeback_open(struct parts *parts, struct backing *backing,
                    const struct writeback_policy *policy, bool lock_in_ram,
                    struct writeback **writeback); /* -ENOMEM */
-int writeback_start(struct writeback *writeback);
-/* Ends the thread: what is in flight lands, nothing new begins.  I/O that does not end
- * within four seconds is left alone, and so is all that it refers to, for ever. */
+
+/* In the loop of BASE (loop.h), which does not run yet. */
+struct event_base;
+int writeback_start(struct writeback *writeback, struct event_base *base);
+
+/* While the loop still runs: what is in flight lands, nothing new begins.  I/O that does
+ * not end within four seconds is left alone, and so is all that it refers to, for
+ * ever. */
 void writeback_stop(struct writeback *writeback);
-void writeback_close(struct writeback *writeback); /* NULL is fine */
+void writeback_close(struct writeback *writeback); /* the loop has ended; NULL is fine */
 
 /* Has every page in RAM written, once, whatever its age and the headroom, and waits until
  * the last of it has landed.  -EIO, -ENOSPC, -EDQUOT: not all of it has, since the backing
@@ -56,7 +61,7 @@ struct writeback_stats {
 };
 void writeback_ask(struct writeback *writeback, struct writeback_stats *stats);
 
-/* Whether the account of the backing store is right; looks at nothing while the thread
+/* Whether the account of the backing store is right; looks at nothing while writeback
  * runs.  -EUCLEAN. */
 int writeback_check(struct writeback *writeback);
 
