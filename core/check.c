@@ -12,6 +12,7 @@
 
 struct tally {
     uint64_t pages, same, huge, objects, object_bytes, leaves;
+    uint64_t compressed;
     uint64_t stored, stored_bytes; /* bytes as they are in segments */
 };
 
@@ -29,6 +30,7 @@ static int check_slot(struct parts *parts, slot_t slot, struct tally *tally,
     tally->pages += content.state != SLOT_EMPTY;
     tally->same += content.state == SLOT_SAME;
     tally->huge += content.state == SLOT_HUGE;
+    tally->compressed += content.state == SLOT_COMPRESSED;
     if (content.state == SLOT_STORED) {
         tally->stored++;
         tally->stored_bytes += block_object_bytes(content.length);
@@ -111,6 +113,9 @@ int check_parts(struct parts *parts, struct reason *reason)
          tally.same},
         {"huge_pages", (uint64_t)context_set_sum(&parts->contexts, STAT_huge_pages),
          tally.huge},
+        {"compressed_pages",
+         (uint64_t)context_set_sum(&parts->contexts, STAT_compressed_pages),
+         tally.compressed},
         {"bd_count", (uint64_t)context_set_sum(&parts->contexts, STAT_bd_count),
          tally.stored},
         {"live bytes on the backing store", live_bytes, tally.stored_bytes},

@@ -195,3 +195,13 @@ uint64_t context_set_wanted(const struct context_set *set, unsigned units)
             atomic_load_explicit(&set->contexts[i].wanted[units], memory_order_relaxed);
     return sum;
 }
+
+uint64_t context_set_promoted(const struct context_set *set, unsigned units)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        sum += atomic_load_explicit(&set->contexts[i].promoted[units],
+                                    memory_order_relaxed);
+    return sum;
+}

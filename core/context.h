@@ -39,6 +39,7 @@ struct context {
     /* Accesses to pages that were so many units of time old (idle.h); young ones are
      * not counted. */
     _Atomic uint64_t wanted[CONTEXT_UNITS];
+    _Atomic uint64_t promoted[CONTEXT_UNITS]; /* the same of promotions, all of them */
 } __attribute__((aligned(128)));
 
 struct context_set {
@@ -79,6 +80,14 @@ static inline void context_count(struct context *context, enum stat_id stat, int
                           memory_order_relaxed);
 }
 
+static inline void context_count_promoted(struct context *context, unsigned units)
+{
+    atomic_store_explicit(
+        &context->promoted[units],
+        atomic_load_explicit(&context->promoted[units], memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+
 /* An access to a page UNITS old. */
 static inline void context_count_wanted(struct context *context, unsigned units)
 {
@@ -90,6 +99,7 @@ static inline void context_count_wanted(struct context *context, unsigned units)
 }
 
 uint64_t context_set_wanted(const struct context_set *set, unsigned units);
+uint64_t context_set_promoted(const struct context_set *set, unsigned units);
 
 /* The sum over all contexts. */
 int64_t context_set_sum(const struct context_set *set, enum stat_id stat);

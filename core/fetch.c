@@ -189,6 +189,7 @@ static int join_locked(struct fetch_table *table, slot_t slot, unsigned reserve,
             *fetch = table->free;
             table->free_count--;
             slot_begin_fetching_locked(&table->parts->slots, slot, &(*fetch)->ticket);
+            (*fetch)->ticket.content.units = content.units; /* before the touch */
             space_pin(table->space, address_block((address_t){content.ref}));
             table->free = (*fetch)->next;
             (*fetch)->state = FETCH_READING;

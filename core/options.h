@@ -40,7 +40,10 @@ struct options {
     uint32_t backing_timeout; /* seconds */
     uint32_t idle_age;        /* seconds; 0: none; OPTIONS_IDLE_AUTO */
     uint64_t writeback_limit; /* bytes a day; UINT64_MAX: none */
-    unsigned seen;            /* a bit per option that was given */
+    const char *control;      /* borrowed; NULL: none */
+    unsigned control_mode;
+    const char *control_group; /* borrowed; NULL: the process's */
+    unsigned seen;             /* a bit per option that was given */
 };
 
 void options_init(struct options *options);

@@ -155,6 +155,17 @@ int volume_open(const struct options *options, struct volume **volume,
 
 /* -- Starting, after it. -- */
 
+static int start_loop(struct parts *parts)
+{
+    int r = loop_open(&parts->loop);
+
+    if (r == 0 && parts->writeback)
+        r = writeback_start(parts->writeback, parts->loop.base);
+    if (r == 0)
+        r = loop_start(&parts->loop);
+    return r;
+}
+
 int volume_start(struct volume *volume, struct reason *reason)
 {
     struct parts *parts = &volume->parts;
@@ -167,13 +178,8 @@ int volume_start(struct volume *volume, struct reason *reason)
         r = pool_start(&parts->pool);
     if (r == 0)
         r = context_set_start(&parts->contexts);
-    if (r == 0 && parts->writeback) {
-        r = loop_open(&parts->loop);
-        if (r == 0)
-            r = writeback_start(parts->writeback, parts->loop.base);
-        if (r == 0)
-            r = loop_start(&parts->loop);
-    }
+    if (r == 0 && (parts->writeback || volume->options.control))
+        r = start_loop(parts);
     if (r < 0)
         return reason_say(reason, r, "cannot get memory to start with: %s",
                           strerror(-r));
@@ -383,6 +389,39 @@ void volume_stats(struct volume *volume, struct stats *stats)
 #undef STAT
 #undef CONTEXT
 #undef VOLUME
+}
+
+struct call {
+    volume_loop_fn *fn;
+    void *opaque;
+    struct event_base *base;
+};
+
+static void call(void *opaque)
+{
+    struct call *in_loop = opaque;
+
+    in_loop->fn(in_loop->opaque, in_loop->base);
+}
+
+int volume_call(struct volume *volume, volume_loop_fn *fn, void *opaque)
+{
+    struct loop *loop = &volume->parts.loop;
+    struct call in_loop = {.fn = fn, .opaque = opaque, .base = loop->base};
+
+    return loop_call(loop, call, &in_loop);
+}
+
+void volume_report(struct volume *volume, struct report *report)
+{
+    *report = (struct report){
+        .idle_age_s = volume->options.idle_age,
+        .writeback_limit = volume->options.writeback_limit,
+        .memory_lock = volume->options.memory_lock,
+        .process_locked = volume->process_locked,
+    };
+    volume_stats(volume, &report->stats);
+    report_make(&volume->parts, report);
 }
 
 int volume_check(struct volume *volume, struct reason *reason)

@@ -30,6 +30,7 @@
 
 #include "options.h"
 #include "reason.h"
+#include "report.h"
 #include "stats.h"
 
 /* The unit in which pages are kept; requests in multiples of it are the fast ones. */
@@ -91,6 +92,17 @@ void volume_stats(struct volume *volume, struct stats *stats);
 /* The I-th kind of backing store, for as long as I counts up from 0; NULL after the
  * last. */
 const char *volume_backing_name(unsigned i);
+
+/* -- For the control endpoint, in a volume with control=. -- */
+
+/* Runs FN in the thread of the volume's event loop, between start and close, and waits for
+ * its end.  -ENOMEM: it did not run. */
+struct event_base;
+typedef void volume_loop_fn(void *opaque, struct event_base *base);
+int volume_call(struct volume *volume, volume_loop_fn *fn, void *opaque);
+
+/* In that thread. */
+void volume_report(struct volume *volume, struct report *report);
 
 /* Whether the process's own code and data are locked in RAM too (memory-lock=true and
  * the right to lock that much). */

@@ -48,7 +48,8 @@ int writeback_start(struct writeback *writeback, struct event_base *base);
  * not end within four seconds is left alone, and so is all that it refers to, for
  * ever. */
 void writeback_stop(struct writeback *writeback);
-void writeback_close(struct writeback *writeback); /* the loop has ended; NULL is fine */
+void writeback_close(
+    struct writeback *writeback); /* the loop has ended; NULL is fine */
 
 /* Has every page in RAM written, once, whatever its age and the headroom, and waits until
  * the last of it has landed.  -EIO, -ENOSPC, -EDQUOT: not all of it has, since the backing

@@ -1,6 +1,6 @@
 /* plugin.c - the face for nbdkit
  *
- * Owns:    the one volume that this nbdkit serves.
+ * Owns:    the one volume that this nbdkit serves, and its control endpoint.
  * Called:  by nbdkit; data callbacks by many threads at the same time.
  * Locks:   none.
  * Never:   decides anything that another face would decide too; that is core's.
@@ -18,11 +18,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "control.h"
 #include "volume.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -33,6 +35,7 @@ NBDKIT_DLL_PUBLIC int zslot_debug_check = 0;
 
 static struct options options;
 static struct volume *volume;
+static struct control *control;
 
 /* -- Parameters. -- */
 
@@ -47,6 +50,13 @@ static int zslot_config(const char *key, const char *value)
 
     /* options borrow it, for as long as we are loaded. */
     const char *kept = nbdkit_strdup_intern(value);
+    /* In the background the current directory is another one. */
+    if (kept && *kept && strcmp(key, "control") == 0) {
+        char *path = nbdkit_absolute_path(kept);
+
+        kept = path ? nbdkit_strdup_intern(path) : NULL;
+        free(path);
+    }
     if (!kept)
         return -1;
     if (options_set(&options, key, kept, &reason) < 0) {
@@ -87,7 +97,8 @@ static int zslot_get_ready(void)
 {
     struct reason reason;
 
-    if (volume_open(&options, &volume, &reason) < 0) {
+    if (volume_open(&options, &volume, &reason) < 0 ||
+        control_open(&options, volume, &control, &reason) < 0) {
         nbdkit_error("%s", reason.text);
         return -1;
     }
@@ -98,7 +109,7 @@ static int zslot_after_fork(void)
 {
     struct reason reason;
 
-    if (volume_start(volume, &reason) < 0) {
+    if (volume_start(volume, &reason) < 0 || control_start(control, &reason) < 0) {
         nbdkit_error("%s", reason.text);
         return -1;
     }
@@ -126,8 +137,15 @@ static void print_check(void)
             volume_check(volume, &reason) < 0 ? reason.text : "ok");
 }
 
+static void close_control(void)
+{
+    control_close(control);
+    control = NULL;
+}
+
 static void zslot_cleanup(void)
 {
+    close_control();
     if (zslot_debug_stats && volume)
         print_stats();
     if (zslot_debug_check && volume)
@@ -136,6 +154,7 @@ static void zslot_cleanup(void)
 
 static void zslot_unload(void)
 {
+    close_control();
     volume_close(volume);
     volume = NULL;
 }
