@@ -66,6 +66,34 @@ static void put_ages(FILE *out, const struct report *report, const char *name,
                 (double)i * (double)report->age_unit_ms / 1000, pages[i]);
 }
 
+/* Buckets by whole powers of two. */
+static void put_latencies(FILE *out, const struct report *report)
+{
+    static const char name[] = "zslot_read_latency_seconds";
+
+    head(out, name, "histogram",
+         "reads of a page by where it was; of those in RAM (same, ram) one of 61 is "
+         "timed "
+         "and counted");
+    for (unsigned i = 0; i < LATENCY_SOURCE_COUNT; i++) {
+        const struct latency_sum *sum = &report->latencies[i];
+        const char *source = latency_word((enum latency_source)i);
+        uint64_t below = sum->counts[0];
+
+        for (unsigned bucket = 1; bucket < LATENCY_BUCKETS - 1; bucket++) {
+            below += sum->counts[bucket];
+            if (bucket % 4 == 0)
+                fprintf(out, "%s_bucket{source=\"%s\",le=\"%.9g\"} %" PRIu64 "\n", name,
+                        source, (double)latency_bucket_end_ns(bucket) / 1e9, below);
+        }
+        fprintf(out, "%s_bucket{source=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, source,
+                sum->count);
+        fprintf(out, "%s_sum{source=\"%s\"} %.9g\n", name, source,
+                (double)sum->sum_ns / 1e9);
+        fprintf(out, "%s_count{source=\"%s\"} %" PRIu64 "\n", name, source, sum->count);
+    }
+}
+
 char *metrics_text(const struct report *report, size_t *bytes)
 {
     char *text = NULL;
@@ -92,6 +120,7 @@ char *metrics_text(const struct report *report, size_t *bytes)
     put_ages(out, report, "zslot_promotions_by_age_total", "counter",
              "stored pages that went back to RAM, by the age at which they were wanted",
              report->promoted);
+    put_latencies(out, report);
     bool failed = ferror(out);
     if (fclose(out) != 0 || failed) {
         free(text);

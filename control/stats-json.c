@@ -41,6 +41,31 @@ static json_t *ages_json(const struct report *report, const uint64_t *pages)
     return json_pack("{s:o, s:o}", "unit_seconds", unit, "pages", list);
 }
 
+/* In seconds, as all times. */
+static json_t *quantile_json(const struct latency_sum *sum, unsigned per_mille)
+{
+    return sum->count == 0
+               ? json_null()
+               : json_real((double)latency_quantile_ns(sum, per_mille) / 1e9);
+}
+
+static json_t *latencies_json(const struct report *report)
+{
+    json_t *json = json_object();
+
+    for (unsigned i = 0; i < LATENCY_SOURCE_COUNT; i++) {
+        const struct latency_sum *sum = &report->latencies[i];
+
+        json_object_set_new(
+            json, latency_word((enum latency_source)i),
+            json_pack("{s:I, s:i, s:o, s:o, s:o, s:o}", "timed", (json_int_t)sum->count,
+                      "one_of", (int)latency_sample((enum latency_source)i), "p50",
+                      quantile_json(sum, 500), "p90", quantile_json(sum, 900), "p99",
+                      quantile_json(sum, 990), "p999", quantile_json(sum, 999)));
+    }
+    return json;
+}
+
 static json_t *idle_age_json(const struct report *report)
 {
     if (report->idle_age_s == 0)
@@ -74,6 +99,7 @@ json_t *stats_json(const struct report *report)
                                   (json_int_t)report->backing_bytes));
     json_object_set_new(json, "ages", ages_json(report, report->ages));
     json_object_set_new(json, "promoted", ages_json(report, report->promoted));
+    json_object_set_new(json, "read_latency", latencies_json(report));
     json_object_set_new(json, "memory_lock", json_boolean(report->memory_lock));
     json_object_set_new(json, "process_locked", json_boolean(report->process_locked));
     return json;

@@ -205,3 +205,11 @@ uint64_t context_set_promoted(const struct context_set *set, unsigned units)
                                     memory_order_relaxed);
     return sum;
 }
+
+void context_set_latency(const struct context_set *set, enum latency_source source,
+                         struct latency_sum *sum)
+{
+    *sum = (struct latency_sum){0};
+    for (unsigned i = 0; i < set->count; i++)
+        latency_add(sum, &set->contexts[i].latency, source);
+}

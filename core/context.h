@@ -18,9 +18,11 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "codec.h"
+#include "latency.h"
 #include "lock.h"
 #include "page.h"
 #include "region.h"
@@ -40,6 +42,8 @@ struct context {
      * not counted. */
     _Atomic uint64_t wanted[CONTEXT_UNITS];
     _Atomic uint64_t promoted[CONTEXT_UNITS]; /* the same of promotions, all of them */
+    unsigned until_timed; /* reads of pages in RAM; who has taken the context's own */
+    struct latency latency;
 } __attribute__((aligned(128)));
 
 struct context_set {
@@ -99,6 +103,18 @@ static inline void context_count_wanted(struct context *context, unsigned units)
 }
 
 uint64_t context_set_wanted(const struct context_set *set, unsigned units);
+
+/* Whether the read that begins is one whose latency is to be counted. */
+static inline bool context_times_read(struct context *context)
+{
+    if (context->until_timed-- > 0)
+        return false;
+    context->until_timed = LATENCY_SAMPLE - 1;
+    return true;
+}
+
+void context_set_latency(const struct context_set *set, enum latency_source source,
+                         struct latency_sum *sum);
 uint64_t context_set_promoted(const struct context_set *set, unsigned units);
 
 /* The sum over all contexts. */

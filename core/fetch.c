@@ -259,7 +259,7 @@ static int wait_until(struct fetch *fetch, const struct timespec *deadline)
 }
 
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
-                 bool *warm)
+                 bool *warm, bool *joined)
 {
     struct timespec deadline;
     bool started;
@@ -274,6 +274,7 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
     }
     if (r < 0)
         return r;
+    *joined = !started;
     if (started)
         backing_submit(table->backing, &(*fetch)->io);
     (void)gate(GATE_FETCH_JOINED, slot);

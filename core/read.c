@@ -70,6 +70,7 @@ static int read_resident(struct parts *parts, slot_t slot, uint32_t offset,
 {
     struct slot_content content;
     struct context *context = context_take(&parts->contexts);
+    uint64_t since_ns = context_times_read(context) ? latency_now_ns() : 0;
 
     if (slot_lock(&parts->slots, slot, SLOT_ACCESS, &content)) {
         copy_out(parts, context, &content);
@@ -79,6 +80,10 @@ static int read_resident(struct parts *parts, slot_t slot, uint32_t offset,
 
     int r = expand(parts, context, &content, offset, bytes, out);
     context_count_wanted(context, content.units);
+    if (since_ns > 0 && r == 0)
+        latency_count(&context->latency,
+                      slot_content_is_resident(&content) ? LATENCY_RAM : LATENCY_SAME,
+                      since_ns);
     if (r != -EAGAIN)
         context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
     context_give(&parts->contexts, context);
@@ -100,11 +105,12 @@ static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
                        uint32_t offset, uint32_t bytes, void *out)
 {
     struct fetch *fetch;
-    bool warm;
-    int r =
-        ahead && ahead_take(ahead, slot, &fetch, &warm)
-            ? fetch_wait(fetch)
-            : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    bool warm, joined = true;
+    uint64_t since_ns = latency_now_ns();
+    int r = ahead && ahead_take(ahead, slot, &fetch, &warm)
+                ? fetch_wait(fetch)
+                : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm,
+                               &joined);
     if (r == -ESTALE)
         return r;
 
@@ -116,6 +122,9 @@ static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
             promote_object(parts, context, fetch);
         fetch_release(fetch);
     }
+    if (r == 0)
+        latency_count(&context->latency, joined ? LATENCY_IN_FLIGHT : LATENCY_BACKING,
+                      since_ns);
     context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
     context_count(context, STAT_bd_reads, r == 0);
     context_give(&parts->contexts, context);
@@ -138,11 +147,11 @@ int read_part(struct parts *parts, struct ahead *ahead, slot_t slot, uint32_t of
 static int cache_page(struct parts *parts, struct ahead *ahead, slot_t slot)
 {
     struct fetch *fetch;
-    bool warm;
-    int r =
-        ahead_take(ahead, slot, &fetch, &warm)
-            ? fetch_wait(fetch)
-            : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    bool warm, joined;
+    int r = ahead_take(ahead, slot, &fetch, &warm)
+                ? fetch_wait(fetch)
+                : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm,
+                               &joined);
 
     if (r < 0)
         return r == -ESTALE ? 0 : r;

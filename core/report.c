@@ -25,6 +25,9 @@ void report_make(struct parts *parts, struct report *report)
     report->compressor = parts->contexts.choice;
     for (unsigned i = 0; i < REPORT_AGES; i++)
         report->promoted[i] = context_set_promoted(&parts->contexts, i);
+    for (unsigned i = 0; i < LATENCY_SOURCE_COUNT; i++)
+        context_set_latency(&parts->contexts, (enum latency_source)i,
+                            &report->latencies[i]);
     if (!writeback)
         return;
     report->backing = state_of(writeback);

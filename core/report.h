@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "codec.h"
+#include "latency.h"
 #include "stats.h"
 
 /* state of the backing store, its name, what to do about it */
@@ -52,6 +53,8 @@ struct report {
     uint64_t ages[REPORT_AGES];
     /* Stored pages that went back to RAM, by the age at which they were wanted. */
     uint64_t promoted[REPORT_AGES];
+
+    struct latency_sum latencies[LATENCY_SOURCE_COUNT];
 
     bool memory_lock, process_locked;
 };

@@ -192,8 +192,9 @@ static int merge_stored(struct parts *parts, slot_t slot, uint32_t offset,
                         uint32_t bytes, const void *data)
 {
     struct fetch *fetch;
-    bool warm;
-    int r = fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    bool warm, joined;
+    int r =
+        fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm, &joined);
     if (r < 0)
         return r;
 
