@@ -61,7 +61,7 @@ static int check_count(const char *what, uint64_t is, uint64_t should,
 /* What the volume should have been charged, from what there is. */
 static uint64_t charged_bytes(struct parts *parts, const struct tally *tally)
 {
-    uint64_t bytes = parts->contexts.region.bytes +
+    uint64_t bytes = context_set_charged_bytes(&parts->contexts) +
                      parts->slots.leaves.directory.bytes + tally->leaves * PAGE_BYTES;
     struct span_table *spans = &parts->pool.table;
 

@@ -33,9 +33,12 @@
 
 struct context {
     _Atomic uint32_t taken;
-    void *compressor, *decompressor; /* of the set's codec, and only of that one */
-    unsigned char *page;             /* PAGE_BYTES: a page being merged or cut */
-    unsigned char *object;           /* PAGE_BYTES: an object being built or read */
+    /* Changed by context_set_change(), with the context taken. */
+    struct codec_choice choice;
+    void *compressor;                 /* of that choice */
+    void *decompressors[CODEC_COUNT]; /* of all codecs that there may be objects of */
+    unsigned char *page;              /* PAGE_BYTES: a page being merged or cut */
+    unsigned char *object;            /* PAGE_BYTES: an object being built or read */
     /* Written by who has taken the context, read by anybody. */
     _Atomic int64_t counters[STAT_COUNT];
     /* Accesses to pages that were so many units of time old (idle.h); young ones are
@@ -51,6 +54,12 @@ struct context_set {
     struct codec_choice choice;
     struct region region;
     struct context *contexts;
+    /* After a change of codec: compressors, in one or the other in turn, and decompressors
+     * that were not there from the start. */
+    struct region compressors[2];
+    unsigned turn;
+    enum codec_id first_codec; /* of the start */
+    struct region decompressors[CODEC_COUNT];
 
     struct lock lock;
     pthread_cond_t given;
@@ -69,6 +78,17 @@ int context_set_open(struct context_set *set, unsigned count,
                      bool lock_in_ram);
 int context_set_start(struct context_set *set); /* -ENOSPC, -ENOMEM */
 void context_set_close(struct context_set *set);
+
+/* From now on pages are compressed by CHOICE; objects of all codecs are read as before.
+ * -ENOSPC, -ENOMEM: no RAM for it, and nothing has changed.  One thread at a time, under no
+ * lock: it waits for each context in turn. */
+int context_set_change(struct context_set *set, struct codec_choice choice);
+
+/* So that objects of codec ID can be read.  Errors as above. */
+int context_set_add_decompressor(struct context_set *set, enum codec_id id);
+
+/* What the set was charged. */
+uint64_t context_set_charged_bytes(const struct context_set *set);
 
 /* Takes a context, waiting for one if need be.  Not under any lock. */
 struct context *context_take(struct context_set *set);

@@ -19,7 +19,8 @@
 #include <stdint.h>
 
 struct memory {
-    uint64_t limit_bytes; /* UINT64_MAX: none */
+    _Atomic uint64_t
+        limit_bytes; /* UINT64_MAX: none; may be lowered below what is used */
     _Atomic uint64_t used_bytes;
     _Atomic uint64_t peak_bytes; /* the most used_bytes ever was */
 };

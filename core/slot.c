@@ -604,7 +604,10 @@ static struct slot_age age_of(uint64_t meta)
         return (struct slot_age){.state = SLOT_EMPTY};
     return (struct slot_age){.state = (uint8_t)STATE_OF(meta),
                              .visits = (uint8_t)VISITS_OF(meta),
-                             .units = (uint8_t)UNITS_OF(meta)};
+                             .units = (uint8_t)UNITS_OF(meta),
+                             .marks = (uint8_t)MARKS_OF(meta),
+                             .codec = (uint8_t)CODEC_OF(meta),
+                             .length = (uint16_t)LENGTH_OF(meta)};
 }
 
 void slot_look(struct slot_table *table, slot_t slot, struct slot_age *age)
@@ -651,6 +654,23 @@ void slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_units,
                      struct slot_age *before)
 {
     add_one(table, slot, UNITS_SHIFT, SLOT_UNITS_MAX, idle_units, before);
+}
+
+bool slot_mark_idle(struct slot_table *table, slot_t slot, unsigned units)
+{
+    struct slot_content content;
+    bool marked = false;
+
+    if (!slot_lock(table, slot, SLOT_INSPECT, &content))
+        return false;
+    if (content.state != SLOT_EMPTY && content.units >= units) {
+        struct entry *entry = entry_of(table, slot);
+
+        entry_store_locked(entry, entry_meta_locked(entry) | MARK_BITS(SLOT_IDLE));
+        marked = true;
+    }
+    slot_unlock(table, slot);
+    return marked;
 }
 
 /* -- Checks. -- */

@@ -245,9 +245,11 @@ void slot_wait_locked(struct slot_table *table, slot_t slot);
 struct slot_age {
     uint8_t state; /* enum slot_state; the rest is 0 for an EMPTY slot */
     uint8_t visits, units;
+    uint8_t marks, codec;
+    uint16_t length;
 };
 
-/* The ages as they are.  Takes no lock: they may be others by now. */
+/* The ages as they are, and what else there is.  Takes no lock: it may be other by now. */
 void slot_look(struct slot_table *table, slot_t slot, struct slot_age *age);
 
 /* Adds a visit, and marks the slot IDLE when that makes the most there are. */
@@ -256,6 +258,9 @@ void slot_visit(struct slot_table *table, slot_t slot, struct slot_age *before);
 /* Adds a unit, and marks the slot IDLE when that makes IDLE_UNITS. */
 void slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_units,
                      struct slot_age *before);
+
+/* Marks the slot IDLE if it is UNITS old or older and has content.  Whether it did. */
+bool slot_mark_idle(struct slot_table *table, slot_t slot, unsigned units);
 
 /* -- Checks. -- */
 

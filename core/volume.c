@@ -329,14 +329,73 @@ int volume_extents(struct volume *volume, uint64_t offset, uint64_t bytes,
 
 uint64_t volume_compact(struct volume *volume)
 {
-    return compact_all(&volume->parts);
+    return compact_all(&volume->parts, NULL);
 }
 
 int volume_writeback(struct volume *volume)
 {
+    const struct filter all = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
+
+    return volume_writeback_some(volume, &all, NULL);
+}
+
+int volume_writeback_some(struct volume *volume, const struct filter *filter,
+                          struct work *work)
+{
     if (!volume->parts.writeback)
         return -EINVAL;
-    return writeback_all(volume->parts.writeback);
+    return writeback_all(volume->parts.writeback, filter, work);
+}
+
+uint64_t volume_compact_slowly(struct volume *volume, struct work *work)
+{
+    return compact_all(&volume->parts, work);
+}
+
+int volume_mark_idle(struct volume *volume, uint32_t age_s, struct work *work)
+{
+    return steer_mark_idle(&volume->parts, age_s, work);
+}
+
+int volume_set(struct volume *volume, const struct steer_pair *pairs, unsigned count,
+               struct reason *reason)
+{
+    return steer_set(&volume->parts, &volume->options, pairs, count, reason);
+}
+
+static void letters_of(unsigned marks, char letters[4])
+{
+    unsigned n = 0;
+
+#define M(name, bit, letter, says)                                                     \
+    if (marks & (bit))                                                                 \
+        letters[n++] = letter;
+    SLOT_MARKS(M)
+#undef M
+    letters[n] = '\0';
+}
+
+uint64_t volume_look(struct volume *volume, uint64_t from, uint64_t count,
+                     struct volume_slot *slots)
+{
+    struct slot_table *table = &volume->parts.slots;
+    uint64_t n = 0;
+
+    for (; n < count && from < table->slots && n < table->slots - from; n++) {
+        struct slot_age age;
+
+        slot_look(table, from + n, &age);
+        slots[n] = (struct volume_slot){
+            .state = slot_state_letter((enum slot_state)age.state),
+            .age_units = age.units,
+            .length = age.length,
+            .codec = age.codec == CODEC_NONE || age.codec >= CODEC_COUNT
+                         ? NULL
+                         : codecs[age.codec]->name,
+        };
+        letters_of(age.marks, slots[n].marks);
+    }
+    return n;
 }
 
 /* The statistics that no context counts. */

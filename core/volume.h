@@ -28,10 +28,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "filter.h"
 #include "options.h"
 #include "reason.h"
 #include "report.h"
 #include "stats.h"
+#include "steer.h"
 
 /* The unit in which pages are kept; requests in multiples of it are the fast ones. */
 #define VOLUME_PAGE_BYTES 4096u
@@ -101,7 +103,31 @@ struct event_base;
 typedef void volume_loop_fn(void *opaque, struct event_base *base);
 int volume_call(struct volume *volume, volume_loop_fn *fn, void *opaque);
 
-/* In that thread. */
+/* By any thread; WORK counts what they have done, and can end them early.  With
+ * volume_compact() and volume_writeback() these are long work. */
+int volume_mark_idle(struct volume *volume, uint32_t age_s, struct work *work);
+int volume_writeback_some(struct volume *volume, const struct filter *filter,
+                          struct work *work);
+uint64_t volume_compact_slowly(struct volume *volume, struct work *work);
+
+/* In the thread of the loop.  See steer.h. */
+int volume_set(struct volume *volume, const struct steer_pair *pairs, unsigned count,
+               struct reason *reason);
+
+/* A slot, for people: its letters as in slot.h, and how many units of time old it is
+ * (report.h). */
+struct volume_slot {
+    char state, marks[4]; /* ended by 0 */
+    uint8_t age_units;
+    uint16_t length;   /* of the object, 0 without one */
+    const char *codec; /* NULL: not compressed */
+};
+
+/* COUNT slots from FROM on, fewer at the end; how many.  By any thread. */
+uint64_t volume_look(struct volume *volume, uint64_t from, uint64_t count,
+                     struct volume_slot *slots);
+
+/* In the thread of the loop. */
 void volume_report(struct volume *volume, struct report *report);
 
 /* Whether the process's own code and data are locked in RAM too (memory-lock=true and

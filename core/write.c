@@ -47,7 +47,7 @@ static int build(struct parts *parts, struct context *context, slot_t slot,
         return 0;
     }
 
-    enum codec_id codec = parts->contexts.choice.id;
+    enum codec_id codec = context->choice.id;
     uint32_t length = codecs[codec]->compress(context->compressor, context->page,
                                               COMPRESSED_BYTES_MAX, context->object);
     const void *object = context->object;
@@ -199,7 +199,7 @@ static int merge_stored(struct parts *parts, slot_t slot, uint32_t offset,
         return r;
 
     struct context *context = context_take(&parts->contexts);
-    r = read_fetched(parts, context, fetch, 0, PAGE_BYTES, context->page);
+    r = read_fetched(context, fetch, 0, PAGE_BYTES, context->page);
     if (r == 0)
         r = merge(parts, context, &fetch->ticket, offset, bytes, data);
     context_give(&parts->contexts, context);

@@ -54,8 +54,12 @@ struct writeback {
     struct segment *filling, *cleaning;
     uint64_t filling_since_ms;
     _Atomic uint64_t all_asked, all_done; /* requests of writeback_all(), counted */
-    uint64_t all_begun;
-    slot_t all_hand;
+    /* What is asked for next, and what is being done, since the last begin. */
+    struct filter all_wanted; /* guarded by room_lock */
+    struct filter all_filter;
+    _Atomic uint64_t all_pages, all_bytes; /* chosen */
+    _Atomic uint64_t all_begun;
+    _Atomic slot_t all_hand;
     unsigned all_flushes; /* segments that its end may still send off */
     uint64_t all_last;    /* the last segment that it waits for */
     unsigned all_left;    /* of these, in flight */

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "evict.h"
+#include "work.h"
 #include "writeback-state.h"
 
 #define TICK_MS 1000    /* when nothing ages by the clock */
@@ -42,17 +43,98 @@ uint64_t writeback_fixed_bytes(const struct writeback *writeback)
            writeback->fetches.region.bytes + writeback->cleaner.region.bytes;
 }
 
-int writeback_all(struct writeback *writeback)
+/* Looks up now and then. */
+#define ALL_SLICE_MS 50
+
+static void wait_a_while_locked(struct writeback *writeback)
+{
+    uint64_t until = writeback_now_ms() + ALL_SLICE_MS;
+    struct timespec deadline = {.tv_sec = (time_t)(until / 1000),
+                                .tv_nsec = (long)(until % 1000) * 1000000};
+
+    pthread_cond_timedwait(&writeback->room, &writeback->room_lock.mutex, &deadline);
+}
+
+/* How far the walk has come, as far as it is ours alone. */
+static void note_progress(struct writeback *writeback, struct work *work)
+{
+    work->total = writeback->parts->slots.slots;
+    work->done = writeback->all_hand;
+    work->pages = writeback->all_pages;
+    work->bytes = writeback->all_bytes;
+}
+
+int writeback_all(struct writeback *writeback, const struct filter *filter,
+                  struct work *work)
 {
     LOCK_FOR_SCOPE(&writeback->room_lock);
+    struct filter *wanted = &writeback->all_wanted;
+    bool others = writeback->all_done != writeback->all_asked;
     uint64_t asked = ++writeback->all_asked;
+    int r = -ECANCELED;
 
+    if (!others)
+        *wanted = *filter;
+    else {
+        if (wanted->type != filter->type)
+            wanted->type = FILTER_ALL;
+        if (wanted->max_bytes < filter->max_bytes)
+            wanted->max_bytes = filter->max_bytes;
+    }
     eventfd_write(writeback->wake_fd, 1);
     writeback->waiters++;
-    while (writeback->all_done < asked)
-        pthread_cond_wait(&writeback->room, &writeback->room_lock.mutex);
+    while (writeback->all_done < asked && !(work && work->cancelled)) {
+        wait_a_while_locked(writeback);
+        if (work && writeback->all_begun == asked)
+            note_progress(writeback, work);
+    }
     writeback->waiters--;
-    return writeback->all_result;
+    if (writeback->all_done >= asked) {
+        r = writeback->all_result;
+        if (work)
+            note_progress(writeback, work);
+    }
+    return r;
+}
+
+/* -- Steering. -- */
+
+static int add_tick(struct writeback *writeback)
+{
+    unsigned tick_ms = writeback->idle.unit_ms ? TICK_IDLE_MS : TICK_MS;
+    const struct timeval tick = {.tv_sec = tick_ms / 1000,
+                                 .tv_usec = tick_ms % 1000 * 1000};
+
+    return event_add(writeback->tick, &tick);
+}
+
+void writeback_set_idle_age(struct writeback *writeback, uint32_t idle_age_s)
+{
+    idle_change(&writeback->idle, idle_age_s, writeback_now_ms());
+    add_tick(writeback);
+}
+
+void writeback_set_limit(struct writeback *writeback, uint64_t bytes_per_day)
+{
+    budget_change(&writeback->budget, bytes_per_day, writeback_now_ms());
+    writeback->budget_at_ms = 0;
+    writeback->over_budget = false;
+    evict_again_soon(writeback);
+}
+
+uint64_t writeback_room_bytes(struct writeback *writeback)
+{
+    const struct space *space = &writeback->space;
+    uint64_t all = (uint64_t)space->blocks * BLOCK_BYTES, live = space->live_bytes;
+
+    if (writeback->failed || writeback->backing->away || live > all)
+        return 0;
+    return all - live;
+}
+
+uint64_t writeback_age_unit_ms(const struct writeback *writeback)
+{
+    return writeback->idle.unit_ms;
 }
 
 static void on_header_written(struct backing_io *io, int result)
@@ -200,9 +282,6 @@ failed:
 
 int writeback_start(struct writeback *writeback, struct event_base *base)
 {
-    unsigned tick_ms = writeback->idle.unit_ms ? TICK_IDLE_MS : TICK_MS;
-    const struct timeval tick = {.tv_sec = tick_ms / 1000,
-                                 .tv_usec = tick_ms % 1000 * 1000};
     int r;
 
     if ((r = space_start(&writeback->space)) < 0 ||
@@ -216,7 +295,7 @@ int writeback_start(struct writeback *writeback, struct event_base *base)
         event_new(base, writeback->wake_fd, EV_READ | EV_PERSIST, on_wake, writeback);
     writeback->retry = event_new(base, -1, 0, on_retry, writeback);
     if (!writeback->tick || !writeback->wake || !writeback->retry ||
-        event_add(writeback->tick, &tick) < 0 || event_add(writeback->wake, NULL) < 0)
+        add_tick(writeback) < 0 || event_add(writeback->wake, NULL) < 0)
         return -ENOMEM;
     r = writeback->backing->ops->start(writeback->backing, base);
     if (r < 0)

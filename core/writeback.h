@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "backing.h"
+#include "filter.h"
 #include "parts.h"
 
 struct writeback;
@@ -51,10 +52,27 @@ void writeback_stop(struct writeback *writeback);
 void writeback_close(
     struct writeback *writeback); /* the loop has ended; NULL is fine */
 
-/* Has every page in RAM written, once, whatever its age and the headroom, and waits until
- * the last of it has landed.  -EIO, -ENOSPC, -EDQUOT: not all of it has, since the backing
- * store failed, is full, or the budget is spent. */
-int writeback_all(struct writeback *writeback);
+/* Has every page in RAM that FILTER lets through written, once, whatever its age and the
+ * headroom, and waits until the last of it has landed.  -EIO, -ENOSPC, -EDQUOT: not all of it
+ * has, since the backing store failed, is full, or the budget is spent; -ECANCELED: WORK,
+ * which may be NULL, says that nobody wants to wait any more.  Of several at a time the
+ * widest filter counts for all. */
+struct work;
+int writeback_all(struct writeback *writeback, const struct filter *filter,
+                  struct work *work);
+
+/* -- In the thread of the loop. -- */
+
+void writeback_set_idle_age(struct writeback *writeback, uint32_t idle_age_s);
+void writeback_set_limit(struct writeback *writeback, uint64_t bytes_per_day);
+
+/* Objects that the backing store would take now; 0 while it fails. */
+uint64_t writeback_room_bytes(struct writeback *writeback);
+
+/* -- By any thread. -- */
+
+/* How long a page's age takes to grow by one; 0: pages do not age by the clock. */
+uint64_t writeback_age_unit_ms(const struct writeback *writeback);
 
 struct writeback_stats {
     uint64_t evicted_pages, evicted_bytes, written_bytes, used_bytes, live_bytes;
