@@ -3,10 +3,15 @@
 
 #include "answer.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "metrics.h"
+#include "parse.h"
 #include "stats-json.h"
 
 /* Answers with JSON, which it frees. */
@@ -53,12 +58,207 @@ static void get_metrics(struct answer *answer, const struct http_request *reques
     response->body = metrics_text(&report, &response->bytes);
 }
 
+static void refuse(struct http_response *response, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void refuse(struct http_response *response, int status, const char *format, ...)
+{
+    struct reason reason;
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(reason.text, sizeof reason.text, format, arguments);
+    va_end(arguments);
+    answer_refusal(&reason, status, response);
+}
+
+/* -- Slots. -- */
+
+#define SLOTS_AT_ONCE 1024u
+
+static bool parse_number(const char *text, uint64_t *number)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    *number = value;
+    return *end == '\0' && errno == 0;
+}
+
+/* The number KEY says, or USUAL. */
+static bool number_of(const struct http_request *request, const char *key,
+                      uint64_t usual, uint64_t least, uint64_t most, uint64_t *number,
+                      struct http_response *response)
+{
+    const char *value = http_value(request, key);
+
+    *number = usual;
+    if (!value || (parse_number(value, number) && *number >= least && *number <= most))
+        return true;
+    refuse(response, 400, "%s=%s: not a number from %" PRIu64 " to %" PRIu64, key,
+           value, least, most);
+    return false;
+}
+
+static void get_slots(struct answer *answer, const struct http_request *request,
+                      struct http_response *response)
+{
+    static struct volume_slot slots[SLOTS_AT_ONCE]; /* there is one loop */
+    uint64_t all = volume_size_bytes(answer->volume) / VOLUME_PAGE_BYTES;
+    uint64_t from, count;
+
+    if (!number_of(request, "from", 0, 0, all - 1, &from, response) ||
+        !number_of(request, "count", SLOTS_AT_ONCE, 1, SLOTS_AT_ONCE, &count, response))
+        return;
+    count = volume_look(answer->volume, from, count, slots);
+    json_t *list = json_array();
+    for (uint64_t i = 0; i < count; i++) {
+        char state[2] = {slots[i].state, '\0'};
+
+        json_array_append_new(
+            list, json_pack("{s:I, s:s, s:s, s:i, s:i, s:s?}", "slot",
+                            (json_int_t)(from + i), "state", state, "marks",
+                            slots[i].marks, "age", slots[i].age_units, "length",
+                            slots[i].length, "codec", slots[i].codec));
+    }
+    give(response, 200,
+         json_pack("{s:I, s:I, s:o}", "from", (json_int_t)from, "all", (json_int_t)all,
+                   "slots", list));
+}
+
+/* -- Long work. -- */
+
+static void get_job(struct answer *answer, const struct http_request *request,
+                    struct http_response *response)
+{
+    (void)request;
+    give(response, 200, json_pack("{s:o}", "job", jobs_json(answer->jobs)));
+}
+
+static void begin(struct answer *answer, const struct job *job,
+                  struct http_response *response)
+{
+    if (jobs_begin(answer->jobs, job) < 0)
+        refuse(
+            response, 409,
+            "other work is under way; see GET /v1/job, and ask again when it is done");
+    else
+        give(response, 202, json_pack("{s:o}", "job", jobs_json(answer->jobs)));
+}
+
+#define AGE_MAX_S (30 * 24 * 60 * 60)
+
+static void post_idle(struct answer *answer, const struct http_request *request,
+                      struct http_response *response)
+{
+    struct report report;
+    uint64_t age_s;
+
+    if (!number_of(request, "age", 0, 0, AGE_MAX_S, &age_s, response))
+        return;
+    volume_report(answer->volume, &report);
+    if (age_s > 0 && report.age_unit_ms == 0) {
+        refuse(response, 409,
+               "age=%" PRIu64
+               ": how old pages are is known only with idle-age; set it, or "
+               "leave age out to mark all",
+               age_s);
+        return;
+    }
+    uint64_t most_s = report.age_unit_ms * (REPORT_AGES - 1) / 1000;
+    if (age_s > most_s) {
+        refuse(response, 400,
+               "age=%" PRIu64 ": ages are known up to %" PRIu64
+               " seconds with this idle-age",
+               age_s, most_s);
+        return;
+    }
+    const struct job job = {.verb = JOB_IDLE, .age_s = (uint32_t)age_s};
+    begin(answer, &job, response);
+}
+
+static bool filter_of(const struct http_request *request, struct filter *filter,
+                      struct http_response *response)
+{
+    const char *type = http_value(request, "type"), *max = http_value(request, "max");
+
+    *filter = (struct filter){.type = FILTER_TYPE_COUNT, .max_bytes = UINT64_MAX};
+    for (unsigned i = 0; type && i < FILTER_TYPE_COUNT; i++)
+        if (strcmp(type, filter_word((enum filter_type)i)) == 0)
+            filter->type = (enum filter_type)i;
+    if (filter->type == FILTER_TYPE_COUNT) {
+        refuse(response, 400,
+               "type=%s: write one of type=all, type=idle, type=huge, type=huge_idle",
+               type ? type : "");
+        return false;
+    }
+    if (max && (parse_size(max, &filter->max_bytes) < 0 || filter->max_bytes == 0)) {
+        refuse(response, 400,
+               "max=%s: not a size of 1 byte or more; write for example "
+               "max=64M",
+               max);
+        return false;
+    }
+    return true;
+}
+
+static void post_writeback(struct answer *answer, const struct http_request *request,
+                           struct http_response *response)
+{
+    struct job job = {.verb = JOB_WRITEBACK};
+    struct report report;
+
+    if (!filter_of(request, &job.filter, response))
+        return;
+    volume_report(answer->volume, &report);
+    if (report.backing == BACKING_NONE)
+        refuse(response, 409, "there is no backing store");
+    else
+        begin(answer, &job, response);
+}
+
+static void post_compact(struct answer *answer, const struct http_request *request,
+                         struct http_response *response)
+{
+    const struct job job = {.verb = JOB_COMPACT};
+
+    (void)request;
+    begin(answer, &job, response);
+}
+
+/* -- Parameters. -- */
+
+static void post_set(struct answer *answer, const struct http_request *request,
+                     struct http_response *response)
+{
+    struct steer_pair pairs[HTTP_PARAMETERS_MAX];
+    struct reason reason;
+
+    for (unsigned i = 0; i < request->parameter_count; i++)
+        pairs[i] = (struct steer_pair){request->parameters[i].key,
+                                       request->parameters[i].value};
+    int r = volume_set(answer->volume, pairs, request->parameter_count, &reason);
+    if (r < 0)
+        answer_refusal(&reason, r == -EINVAL ? 400 : 409, response);
+    else
+        get_stats(answer, request, response);
+}
+
 static const struct route {
     const char *method, *path;
     answer_fn *fn;
     const char *keys; /* each after a space */
 } routes[] = {
     {"GET", "/v1/stats", get_stats, ""},
+    {"GET", "/v1/slots", get_slots, " from count"},
+    {"GET", "/v1/job", get_job, ""},
+    {"POST", "/v1/idle", post_idle, " age"},
+    {"POST", "/v1/writeback", post_writeback, " type max"},
+    {"POST", "/v1/compact", post_compact, ""},
+    {"POST", "/v1/set", post_set, STEER_KEYS},
     {"GET", "/metrics", get_metrics, ""},
 };
 

@@ -10,18 +10,23 @@
  *   method of that path?           405
  *   Host and Origin ours?          403
  *   only keys that are known?      400
- *   good values?                   400, 409; a sentence in {"error": ...}
+ *   good values?                   400
+ *   can it be done now?            409
+ *
+ * with a sentence in {"error": ...}.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
 #ifndef ZSLOT_ANSWER_H
 #define ZSLOT_ANSWER_H
 
+#include "job.h"
 #include "serve.h"
 #include "volume.h"
 
 struct answer {
     struct volume *volume;
+    struct jobs *jobs;
 };
 
 void answer_request(void *answer, const struct http_request *request,

@@ -61,7 +61,9 @@ int control_start(struct control *control, struct reason *reason)
 
     if (!control)
         return 0;
-    int r = volume_call(control->volume, start, &call);
+    int r = jobs_new(control->volume, &control->answer.jobs);
+    if (r == 0)
+        r = volume_call(control->volume, start, &call);
     if (r == 0)
         r = call.result;
     if (r < 0)
@@ -87,6 +89,7 @@ void control_close(struct control *control)
     if (control->started)
         while (volume_call(control->volume, stop, control) < 0)
             ; /* memory will come */
+    jobs_free(control->answer.jobs);
     socket_close(&control->socket);
     free(control);
 }

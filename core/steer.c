@@ -42,8 +42,6 @@ int steer_mark_idle(struct parts *parts, uint32_t age_s, struct work *work)
 
 /* -- Parameters. -- */
 
-const char steer_keys[] = " compressor memory-limit idle-age writeback-limit";
-
 /* "none" takes a parameter back. */
 static bool set_none(struct options *options, const char *key)
 {
@@ -61,7 +59,7 @@ static bool set_none(struct options *options, const char *key)
 static bool is_known(const char *key)
 {
     size_t length = strlen(key);
-    const char *at = strstr(steer_keys, key);
+    const char *at = strstr(STEER_KEYS, key);
 
     return length > 0 && at && at[-1] == ' ' &&
            (at[length] == ' ' || at[length] == '\0');
@@ -78,7 +76,7 @@ static int parse(struct parts *parts, const struct steer_pair *pairs, unsigned c
             return reason_say(reason, -EINVAL,
                               "%s=%s: not a parameter that changes while running; "
                               "those there are:%s",
-                              key, value, steer_keys);
+                              key, value, STEER_KEYS);
         bool is_about_backing =
             strcmp(key, "idle-age") == 0 || strcmp(key, "writeback-limit") == 0;
         if (is_about_backing && !parts->writeback)
@@ -146,7 +144,7 @@ int steer_set(struct parts *parts, struct options *options,
 
     if (count == 0)
         return reason_say(reason, -EINVAL, "nothing to set; write KEY=VALUE of:%s",
-                          steer_keys);
+                          STEER_KEYS);
     if ((r = parse(parts, pairs, count, &wanted, reason)) < 0 ||
         (r = check_limit(parts, &wanted, reason)) < 0)
         return r;

@@ -21,7 +21,7 @@ struct parts;
 int steer_mark_idle(struct parts *parts, uint32_t age_s, struct work *work);
 
 /* The keys that steer_set() takes, each after a space. */
-extern const char steer_keys[];
+#define STEER_KEYS " compressor memory-limit idle-age writeback-limit"
 
 struct steer_pair {
     const char *key, *value;
