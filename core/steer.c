@@ -99,6 +99,12 @@ static bool changes_compressor(const struct options *now, const struct options *
            now->compressor.level != wanted->compressor.level;
 }
 
+/* When pages go to the backing store. */
+static bool says_when(const struct options *options)
+{
+    return options->memory_limit != UINT64_MAX || options->idle_age != 0;
+}
+
 static int check_limit(struct parts *parts, const struct options *wanted,
                        struct reason *reason)
 {
@@ -148,7 +154,7 @@ int steer_set(struct parts *parts, struct options *options,
     if ((r = parse(parts, pairs, count, &wanted, reason)) < 0 ||
         (r = check_limit(parts, &wanted, reason)) < 0)
         return r;
-    if (parts->writeback && wanted.memory_limit == UINT64_MAX && wanted.idle_age == 0)
+    if (parts->writeback && !says_when(&wanted) && says_when(options))
         return reason_say(reason, -EINVAL,
                           "nothing would say when pages go to the backing store; keep "
                           "memory-limit or idle-age");
