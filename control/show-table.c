@@ -21,8 +21,10 @@ void show_size(double bytes, char *text, size_t room)
         bytes /= 1024;
         unit++;
     }
-    snprintf(text, room, unit == 0 || bytes >= 99.95 ? "%.0f%c" : "%.1f%c", bytes,
-             units[unit]);
+    /* One decimal, unless it is 0 or there are digits enough. */
+    double tenths = (double)(uint64_t)(bytes * 10 + 0.5);
+    bool whole = unit == 0 || bytes >= 99.95 || (uint64_t)tenths % 10 == 0;
+    snprintf(text, room, whole ? "%.0f%c" : "%.1f%c", bytes, units[unit]);
 }
 
 /* -- Columns of stat. -- */
