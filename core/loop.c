@@ -9,8 +9,7 @@
 #include <semaphore.h>
 #include <signal.h>
 
-/* An event and not event_base_loopbreak() from another thread: that would be forgotten if
- * the loop has not begun yet. */
+/* An event: libevent forgets to break a loop that has not begun yet. */
 static void on_stop(evutil_socket_t fd, short what, void *opaque)
 {
     (void)fd;
