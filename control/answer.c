@@ -229,6 +229,42 @@ static void post_compact(struct answer *answer, const struct http_request *reque
     begin(answer, &job, response);
 }
 
+/* As "compressor", whose sentences name that. */
+static bool codec_of(const struct http_request *request, struct codec_choice *choice,
+                     struct http_response *response)
+{
+    const char *value = http_value(request, "codec");
+    struct options options;
+    struct reason reason;
+
+    options_init(&options);
+    if (!value) {
+        refuse(response, 400, "codec is missing; write for example codec=zstd:9");
+        return false;
+    }
+    if (options_set(&options, "compressor", value, &reason) < 0) {
+        refuse(response, 400, "codec=%s: as for compressor, %s", value, reason.text);
+        return false;
+    }
+    *choice = options.compressor;
+    if (choice->id != CODEC_NONE)
+        return true;
+    refuse(response, 400,
+           "codec=none: it makes nothing shorter; write for example "
+           "codec=zstd:9");
+    return false;
+}
+
+static void post_recompress(struct answer *answer, const struct http_request *request,
+                            struct http_response *response)
+{
+    struct job job = {.verb = JOB_RECOMPRESS};
+
+    if (codec_of(request, &job.codec, response) &&
+        filter_of(request, &job.filter, response))
+        begin(answer, &job, response);
+}
+
 /* -- Parameters. -- */
 
 static void post_set(struct answer *answer, const struct http_request *request,
@@ -258,6 +294,7 @@ static const struct route {
     {"POST", "/v1/idle", post_idle, " age"},
     {"POST", "/v1/writeback", post_writeback, " type max"},
     {"POST", "/v1/compact", post_compact, ""},
+    {"POST", "/v1/recompress", post_recompress, " codec type max"},
     {"POST", "/v1/set", post_set, STEER_KEYS},
     {"GET", "/metrics", get_metrics, ""},
 };

@@ -44,6 +44,8 @@ static int do_it(struct jobs *jobs, const struct job *job)
     case JOB_COMPACT:
         volume_compact_slowly(jobs->volume, &jobs->work);
         return 0;
+    case JOB_RECOMPRESS:
+        return volume_recompress(jobs->volume, job->codec, &job->filter, &jobs->work);
     }
     return -EINVAL;
 }
@@ -139,8 +141,10 @@ const char *filter_word(enum filter_type type)
 }
 
 /* Why a job did not do all of it. */
-static const char *sentence(int result)
+static const char *sentence(enum job_verb verb, int result)
 {
+    if (verb == JOB_RECOMPRESS && (result == -ENOSPC || result == -ENOMEM))
+        return "no memory for the codec within memory-limit";
     switch (result) {
     case -EIO:
         return "the backing store fails";
@@ -159,7 +163,7 @@ static const char *sentence(int result)
 
 json_t *jobs_json(struct jobs *jobs)
 {
-    static const char *const verbs[] = {"idle", "writeback", "compact"};
+    static const char *const verbs[] = {"idle", "writeback", "compact", "recompress"};
     static const char *const states[] = {"none", "running", "done", "failed"};
     json_t *json = json_null();
 
@@ -171,12 +175,15 @@ json_t *jobs_json(struct jobs *jobs)
         json = json_pack(
             "{s:I, s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:f, s:s?}", "id",
             (json_int_t)jobs->id, "verb", verbs[jobs->job.verb], "type",
-            jobs->job.verb == JOB_WRITEBACK ? filter_word(jobs->job.filter.type) : NULL,
+            jobs->job.verb == JOB_WRITEBACK || jobs->job.verb == JOB_RECOMPRESS
+                ? filter_word(jobs->job.filter.type)
+                : NULL,
             "state", states[jobs->state], "done", (json_int_t)jobs->work.done, "total",
             (json_int_t)jobs->work.total, "pages", (json_int_t)jobs->work.pages,
             "bytes", (json_int_t)jobs->work.bytes, "seconds",
             (double)(until_ms - jobs->begun_ms) / 1000, "error",
-            jobs->state == STATE_FAILED ? sentence(jobs->result) : NULL);
+            jobs->state == STATE_FAILED ? sentence(jobs->job.verb, jobs->result)
+                                        : NULL);
     }
     pthread_mutex_unlock(&jobs->mutex);
     return json;

@@ -16,12 +16,13 @@
 
 struct jobs;
 
-enum job_verb { JOB_IDLE, JOB_WRITEBACK, JOB_COMPACT };
+enum job_verb { JOB_IDLE, JOB_WRITEBACK, JOB_COMPACT, JOB_RECOMPRESS };
 
 struct job {
     enum job_verb verb;
-    uint32_t age_s;       /* JOB_IDLE */
-    struct filter filter; /* JOB_WRITEBACK */
+    uint32_t age_s;            /* JOB_IDLE */
+    struct filter filter;      /* JOB_WRITEBACK, JOB_RECOMPRESS */
+    struct codec_choice codec; /* JOB_RECOMPRESS */
 };
 
 /* VOLUME is borrowed.  A negative errno. */

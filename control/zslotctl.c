@@ -40,6 +40,8 @@ static void help(void)
         "long\n"
         "  writeback TYPE [MAX]   write pages back: all, idle, huge or huge_idle ones\n"
         "  compact                move objects together\n"
+        "  recompress CODEC TYPE [MAX]\n"
+        "                         compress pages in RAM anew, as with zstd:9\n"
         "  set KEY=VALUE...       compressor, memory-limit, idle-age, writeback-limit\n"
         "  slots [FROM [COUNT]]   where pages are\n"
         "\n"
@@ -120,6 +122,17 @@ static int do_compact(int count, char **arguments)
     return begin_work(target);
 }
 
+static int do_recompress(int count, char **arguments)
+{
+    char target[TARGET_MAX] = "/v1/recompress";
+
+    client_add(target, sizeof target, "codec", arguments[0]);
+    client_add(target, sizeof target, "type", arguments[1]);
+    if (count > 2)
+        client_add(target, sizeof target, "max", arguments[2]);
+    return begin_work(target);
+}
+
 static int do_set(int count, char **arguments)
 {
     char target[TARGET_MAX] = "/v1/set";
@@ -151,9 +164,13 @@ static const struct command {
     int (*run)(int count, char **arguments);
     int least, most; /* arguments */
 } commands[] = {
-    {"stat", do_stat, 0, 0},       {"top", do_top, 0, 0},
-    {"idle", do_idle, 0, 1},       {"writeback", do_writeback, 1, 2},
-    {"compact", do_compact, 0, 0}, {"set", do_set, 1, 8},
+    {"stat", do_stat, 0, 0},
+    {"top", do_top, 0, 0},
+    {"idle", do_idle, 0, 1},
+    {"writeback", do_writeback, 1, 2},
+    {"recompress", do_recompress, 2, 3},
+    {"compact", do_compact, 0, 0},
+    {"set", do_set, 1, 8},
     {"slots", do_slots, 0, 2},
 };
 

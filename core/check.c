@@ -62,6 +62,7 @@ static int check_count(const char *what, uint64_t is, uint64_t should,
 static uint64_t charged_bytes(struct parts *parts, const struct tally *tally)
 {
     uint64_t bytes = context_set_charged_bytes(&parts->contexts) +
+                     parts->recompress.charged_bytes +
                      parts->slots.leaves.directory.bytes + tally->leaves * PAGE_BYTES;
     struct span_table *spans = &parts->pool.table;
 

@@ -376,33 +376,14 @@ static void end_walk(struct writeback *writeback)
         end_all(writeback);
 }
 
-/* Whether what writeback_all() asked for includes a page. */
-static bool is_asked_for(const struct writeback *writeback, const struct slot_age *page)
-{
-    bool idle = page->marks & SLOT_IDLE, huge = page->state == SLOT_HUGE;
-
-    switch (writeback->all_filter.type) {
-    case FILTER_ALL:
-        return true;
-    case FILTER_IDLE:
-        return idle;
-    case FILTER_HUGE:
-        return huge;
-    case FILTER_HUGE_IDLE:
-        return idle && huge;
-    case FILTER_TYPE_COUNT:
-        break;
-    }
-    return false;
-}
-
 /* -ENOSPC: the segment is full. */
 static int add_if_asked_for(struct writeback *writeback, struct segment *segment)
 {
     struct slot_age page;
 
     slot_look(&writeback->parts->slots, writeback->all_hand, &page);
-    if (!is_asked_for(writeback, &page))
+    if (!filter_lets(&writeback->all_filter, page.marks & SLOT_IDLE,
+                     page.state == SLOT_HUGE))
         return 0;
     int r = segment_add(segment, writeback->all_hand);
     if (r == 0) {

@@ -10,6 +10,7 @@
 #ifndef ZSLOT_FILTER_H
 #define ZSLOT_FILTER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* name, word, which pages in RAM */
@@ -30,5 +31,13 @@ struct filter {
     enum filter_type type;
     uint64_t max_bytes; /* of objects, and no more once it has come to that */
 };
+
+static inline bool filter_lets(const struct filter *filter, bool idle, bool huge)
+{
+    bool only_idle = filter->type == FILTER_IDLE || filter->type == FILTER_HUGE_IDLE;
+    bool only_huge = filter->type == FILTER_HUGE || filter->type == FILTER_HUGE_IDLE;
+
+    return (idle || !only_idle) && (huge || !only_huge);
+}
 
 #endif

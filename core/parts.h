@@ -15,6 +15,7 @@
 #include "loop.h"
 #include "memory.h"
 #include "pool.h"
+#include "recompress.h"
 #include "slot.h"
 
 struct writeback;
@@ -27,6 +28,8 @@ struct parts {
 
     struct loop loop;            /* closed when nothing needs it */
     struct writeback *writeback; /* NULL without a backing store */
+
+    struct recompress recompress;
 
     struct lock compact_lock;
     unsigned

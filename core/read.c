@@ -196,3 +196,25 @@ int read_under_ticket(struct parts *parts, struct context *context, slot_t slot,
         slot_ticket_close(&parts->slots, ticket);
     return r;
 }
+
+int read_quietly(struct parts *parts, struct context *context, slot_t slot, void *out,
+                 struct slot_ticket *ticket)
+{
+    struct slot_content content;
+
+    if (!slot_lock(&parts->slots, slot, SLOT_INSPECT, &content))
+        return -EAGAIN;
+    bool resident = slot_content_is_resident(&content);
+    if (resident) {
+        copy_out(parts, context, &content);
+        slot_ticket_take_locked(&parts->slots, slot, ticket);
+    }
+    slot_unlock(&parts->slots, slot);
+    if (!resident)
+        return -EAGAIN;
+
+    int r = expand(context, &content, 0, PAGE_BYTES, out);
+    if (r < 0)
+        slot_ticket_close(&parts->slots, ticket);
+    return r;
+}

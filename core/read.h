@@ -33,6 +33,11 @@ int read_cache(struct parts *parts, slot_t slot, slot_t end);
 int read_under_ticket(struct parts *parts, struct context *context, slot_t slot,
                       void *out, struct slot_ticket *ticket);
 
+/* The same of a page in RAM that is an object, for who does not use it: it stays as old as
+ * it is.  -EAGAIN: there is no such object. */
+int read_quietly(struct parts *parts, struct context *context, slot_t slot, void *out,
+                 struct slot_ticket *ticket);
+
 struct fetch;
 
 /* Copies the whole page that FETCH has brought to OUT, which is not context->object.

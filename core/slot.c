@@ -539,6 +539,13 @@ int slot_relocate(struct slot_table *table, const struct slot_ticket *ticket,
     return switch_if(table, ticket, 0, AGE_BITS | MARK_BITS(SLOT_IDLE), 0, &moved, old);
 }
 
+int slot_replace(struct slot_table *table, const struct slot_ticket *ticket,
+                 const struct slot_content *new, struct slot_content *old)
+{
+    assert(new->state == SLOT_COMPRESSED);
+    return switch_if(table, ticket, 0, AGE_BITS | MARK_BITS(SLOT_IDLE), 0, new, old);
+}
+
 void slot_abort_writing(struct slot_table *table, const struct slot_ticket *ticket)
 {
     struct slot_content now;

@@ -23,6 +23,7 @@
  *   any                --slot_clear()-->        EMPTY                  trim, zero
  *   STORED             --slot_put_if()-->       COMPRESSED HUGE        promotion
  *   COMPRESSED HUGE    --slot_move_locked()-->  the same               compaction
+ *   COMPRESSED HUGE    --slot_replace()-->      COMPRESSED             recompression
  *   COMPRESSED HUGE    --slot_commit()-->       STORED                 writeback
  *
  * slot_begin_writing_locked() and slot_abort_writing(), slot_begin_fetching_locked()
@@ -203,6 +204,11 @@ void slot_free_leaf(struct slot_table *table, slot_t slot);
 uint64_t slot_free_leaves(struct slot_table *table);
 
 /* -- Edges of compaction and writeback. -- */
+
+/* A shorter object of the same page (recompression): age and IDLE stay.  -ESTALE: see
+ * V2. */
+int slot_replace(struct slot_table *table, const struct slot_ticket *ticket,
+                 const struct slot_content *new, struct slot_content *old);
 
 /* The object of a locked slot has been copied to HANDLE.  Does not unlock. */
 void slot_move_locked(struct slot_table *table, slot_t slot, uint64_t handle);

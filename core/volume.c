@@ -195,6 +195,7 @@ void volume_close(struct volume *volume)
     loop_stop(&volume->parts.loop);
     writeback_close(volume->parts.writeback);
     loop_close(&volume->parts.loop);
+    recompress_close(&volume->parts.recompress);
     context_set_close(&volume->parts.contexts);
     pool_close(&volume->parts.pool);
     slot_table_close(&volume->parts.slots);
@@ -350,6 +351,12 @@ int volume_writeback_some(struct volume *volume, const struct filter *filter,
 uint64_t volume_compact_slowly(struct volume *volume, struct work *work)
 {
     return compact_all(&volume->parts, work);
+}
+
+int volume_recompress(struct volume *volume, struct codec_choice choice,
+                      const struct filter *filter, struct work *work)
+{
+    return recompress_run(&volume->parts, choice, filter, work);
 }
 
 int volume_mark_idle(struct volume *volume, uint32_t age_s, struct work *work)

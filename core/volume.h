@@ -108,6 +108,8 @@ int volume_call(struct volume *volume, volume_loop_fn *fn, void *opaque);
 int volume_mark_idle(struct volume *volume, uint32_t age_s, struct work *work);
 int volume_writeback_some(struct volume *volume, const struct filter *filter,
                           struct work *work);
+int volume_recompress(struct volume *volume, struct codec_choice choice,
+                      const struct filter *filter, struct work *work);
 uint64_t volume_compact_slowly(struct volume *volume, struct work *work);
 
 /* In the thread of the loop.  See steer.h. */

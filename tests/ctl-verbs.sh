@@ -64,8 +64,19 @@ ends 0 'writeback: done' writeback idle 100k
 ends 0 'writeback: done' writeback all
 [ "$(number COMPR)" = 0 ] || fail "$(number COMPR) bytes stay"
 ends 0 'compact: done' compact
+ends 1 'zstd:99' recompress zstd:99 all
+ends 1 'codec=none' recompress none all
+ends 1 'write one of type=all' recompress zstd:9 some
+ends 2 'something is missing' recompress zstd:9
+ends 0 'recompress: done, 0 pages' recompress zstd:9 all
 nbdcopy "$uri" back
 cmp -n "$(wc -c <pages)" pages back || fail "another content"
+
+nbdcopy pages "$uri"
+ends 0 'recompress: done' recompress zstd:19 all
+[ "$(awk '/^recompress/ { print $3 }' out)" -gt 100 ] || fail "$(cat out)"
+nbdcopy "$uri" back
+cmp -n "$(wc -c <pages)" pages back || fail "another content after recompression"
 
 # parameters
 ends 0 '' set compressor=lz4 memory-limit=16M idle-age=60 writeback-limit=1G/day

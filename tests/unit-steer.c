@@ -307,6 +307,104 @@ START_TEST(an_age_is_refused_where_pages_do_not_age)
 }
 END_TEST
 
+/* -- Recompression. -- */
+
+static const struct codec_choice strong = {.id = CODEC_ZSTD, .level = 9};
+
+static int recompress(enum filter_type type, struct work *work)
+{
+    const struct filter filter = {.type = type, .max_bytes = UINT64_MAX};
+
+    *work = (struct work){0};
+    return volume_recompress(volume, strong, &filter, work);
+}
+
+START_TEST(recompression_keeps_what_gains_and_tries_the_rest_once)
+{
+    unsigned char page[PAGE];
+    struct work work;
+
+    for (unsigned i = 0; i < 100; i++) { /* what lz4 does not compress well */
+        sample_page(SAMPLE_TEXT, i, page);
+        model_write_both(&model, volume, (500 + i) * PAGE, PAGE, page);
+    }
+    uint64_t before = stored_stat(STAT_compr_data_size);
+    ck_assert_int_eq(recompress(FILTER_IDLE, &work), 0);
+    ck_assert_uint_eq(work.pages, 0);
+    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
+    ck_assert_uint_ge(work.pages, 100);
+    ck_assert_uint_eq(stored_stat(STAT_compr_data_size), before - work.bytes);
+    ck_assert_uint_eq(stored_stat(STAT_pages_recompressed), work.pages);
+    harness_check(volume);
+    model_compare_all(&model, volume);
+
+    /* Nothing is left to gain: the tries are remembered. */
+    uint64_t recompressed = work.pages;
+    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
+    ck_assert_uint_eq(work.pages, 0);
+
+    /* A page that is written is another one. */
+    sample_page(SAMPLE_TEXT, 7, page);
+    model_write_both(&model, volume, 500 * PAGE, PAGE, page);
+    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
+    ck_assert_uint_eq(work.pages, 1);
+    ck_assert_uint_eq(stored_stat(STAT_pages_recompressed), recompressed + 1);
+    stored_write_back();
+    model_compare_all(&model, volume);
+}
+END_TEST
+
+START_TEST(recompression_does_not_make_pages_warm)
+{
+    struct work work = {0};
+    struct volume_slot slot;
+    unsigned char page[PAGE];
+
+    sample_page(SAMPLE_TEXT, 1, page);
+    model_write_both(&model, volume, 500 * PAGE, PAGE, page);
+    ck_assert_int_eq(volume_mark_idle(volume, 0, &work), 0);
+    ck_assert_int_eq(recompress(FILTER_IDLE, &work), 0);
+    ck_assert_uint_ge(work.pages, 1);
+    ck_assert_uint_eq(volume_look(volume, 500, 1, &slot), 1);
+    ck_assert_str_eq(slot.marks, "i");
+    ck_assert_str_eq(slot.codec, "zstd");
+}
+END_TEST
+
+static void recompress_all_the_time(void *opaque)
+{
+    const struct filter filter = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
+
+    (void)opaque;
+    for (unsigned i = 0; i < 10 || !writers_end; i++) {
+        struct work work = {0};
+        struct codec_choice choice = {.id = CODEC_ZSTD, .level = i % 2 ? 5 : 1};
+
+        MUST(volume_recompress(volume, choice, &filter, &work) == 0,
+             "no recompression");
+    }
+}
+
+START_TEST(recompression_under_writers_and_compaction)
+{
+    struct actor *actors[4];
+    unsigned rounds = 2 + (unsigned)harness_ops(20);
+
+    writers_end = false;
+    for (unsigned i = 0; i < 3; i++)
+        actors[i] = actor_start(write_and_read, (void *)(uintptr_t)i);
+    actors[3] = actor_start(recompress_all_the_time, NULL);
+    for (unsigned i = 0; i < rounds; i++) {
+        write_anew(i % 7, 7);
+        volume_compact(volume);
+    }
+    writers_end = true;
+    for (unsigned i = 0; i < 4; i++)
+        actor_go(actors[i]);
+    harness_check(volume);
+}
+END_TEST
+
 /* -- What it says. -- */
 
 START_TEST(reads_are_counted_by_where_the_page_was)
@@ -344,14 +442,14 @@ START_TEST(promotions_are_counted_by_age)
 }
 END_TEST
 
-HARNESS_MAIN_WITH("unit-steer", stored_setup, stored_teardown,
-                  a_change_of_compressor_leaves_every_page,
-                  compressors_change_under_writers, what_is_refused_changes_nothing,
-                  a_lower_limit_is_reached_by_eviction,
-                  a_limit_that_cannot_be_kept_says_by_how_much,
-                  pages_that_are_used_after_the_marking_are_not_idle,
-                  writeback_of_huge_pages_leaves_the_others,
-                  writeback_ends_at_its_bound, work_that_is_cancelled_ends,
-                  an_age_is_refused_where_pages_do_not_age,
-                  reads_are_counted_by_where_the_page_was,
-                  promotions_are_counted_by_age)
+HARNESS_MAIN_WITH(
+    "unit-steer", stored_setup, stored_teardown,
+    a_change_of_compressor_leaves_every_page, compressors_change_under_writers,
+    what_is_refused_changes_nothing, a_lower_limit_is_reached_by_eviction,
+    a_limit_that_cannot_be_kept_says_by_how_much,
+    pages_that_are_used_after_the_marking_are_not_idle,
+    writeback_of_huge_pages_leaves_the_others, writeback_ends_at_its_bound,
+    work_that_is_cancelled_ends, an_age_is_refused_where_pages_do_not_age,
+    recompression_keeps_what_gains_and_tries_the_rest_once,
+    recompression_does_not_make_pages_warm, recompression_under_writers_and_compaction,
+    reads_are_counted_by_where_the_page_was, promotions_are_counted_by_age)
