@@ -106,7 +106,7 @@ static bool number_of(const struct http_request *request, const char *key,
 static void get_slots(struct answer *answer, const struct http_request *request,
                       struct http_response *response)
 {
-    static struct volume_slot slots[SLOTS_AT_ONCE]; /* there is one loop */
+    struct volume_slot slots[SLOTS_AT_ONCE];
     uint64_t all = volume_size_bytes(answer->volume) / VOLUME_PAGE_BYTES;
     uint64_t from, count;
 

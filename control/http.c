@@ -41,6 +41,15 @@ static struct text trim(struct text text)
     return text;
 }
 
+/* Whether all of it is from FIRST to LAST: what comes into a sentence of ours has to be text. */
+static bool is_all(struct text text, char first, char last)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.at[i] < first || text.at[i] > last)
+            return false;
+    return true;
+}
+
 static int digit_of(char c)
 {
     if (c >= '0' && c <= '9')
@@ -108,7 +117,7 @@ static int parse_first_line(struct text line, struct http_request *request,
     struct text method = cut(&line, ' '), target = cut(&line, ' '), version = line;
 
     if (method.length == 0 || method.length >= sizeof request->method ||
-        memchr(method.at, '\0', method.length))
+        !is_all(method, 'A', 'Z'))
         return reason_say(reason, -501,
                           "unknown method; those there are: GET HEAD POST");
     memcpy(request->method, method.at, method.length);
@@ -143,7 +152,7 @@ static int parse_header(struct text line, struct http_request *request,
     value = trim(value);
     if (text_is(name, "host")) {
         if (request->host[0] || value.length == 0 || value.length >= HTTP_TEXT_MAX ||
-            memchr(value.at, '\0', value.length))
+            !is_all(value, '!', '~'))
             return reason_say(reason, -400, "the header Host is not one name");
         memcpy(request->host, value.at, value.length);
         request->host[value.length] = '\0';
