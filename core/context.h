@@ -31,9 +31,10 @@
 
 struct context {
     _Atomic uint32_t taken;
-    void *compressor, *decompressor; /* of the set's codec, and only of that one */
-    unsigned char *page;             /* PAGE_BYTES: a page being merged or cut */
-    unsigned char *object;           /* PAGE_BYTES: an object being built or read */
+    void *compressor;                 /* of the set's codec */
+    void *decompressors[CODEC_COUNT]; /* of that one, and of those also read */
+    unsigned char *page;              /* PAGE_BYTES: a page being merged or cut */
+    unsigned char *object;            /* PAGE_BYTES: an object being built or read */
     /* Written by who has taken the context, read by anybody. */
     _Atomic int64_t counters[STAT_COUNT];
     /* Accesses to pages that were so many units of time old (idle.h); young ones are

@@ -17,6 +17,7 @@
 #include "slot.h"
 
 struct writeback;
+struct state;
 
 struct parts {
     struct memory memory;
@@ -25,6 +26,7 @@ struct parts {
     struct context_set contexts;
 
     struct writeback *writeback; /* NULL without a backing store */
+    struct state *state;         /* NULL: memory ends with the process */
 
     struct lock compact_lock;
     unsigned

@@ -27,11 +27,10 @@ static void copy_out(struct parts *parts, struct context *context,
 }
 
 /* BYTES at OFFSET of the page that CONTENT and context->object say. */
-static int expand(struct parts *parts, struct context *context,
-                  const struct slot_content *content, uint32_t offset, uint32_t bytes,
-                  void *out)
+static int expand(struct context *context, const struct slot_content *content,
+                  uint32_t offset, uint32_t bytes, void *out)
 {
-    enum codec_id codec = parts->contexts.choice.id;
+    unsigned id = content->codec;
 
     switch ((enum slot_state)content->state) {
     case SLOT_EMPTY:
@@ -46,10 +45,10 @@ static int expand(struct parts *parts, struct context *context,
     case SLOT_COMPRESSED: {
         void *page = bytes == PAGE_BYTES ? out : context->page;
 
-        if (content->codec != codec)
+        if (codecs[id]->decompressor_init && !context->decompressors[id])
             return -EIO;
-        int r = codecs[codec]->decompress(context->decompressor, context->object,
-                                          content->length, page);
+        int r = codecs[id]->decompress(context->decompressors[id], context->object,
+                                       content->length, page);
         if (r < 0)
             return r;
         if (page != out)
@@ -77,7 +76,7 @@ static int read_resident(struct parts *parts, slot_t slot, uint32_t offset,
     }
     (void)gate(GATE_READ_COPIED, slot);
 
-    int r = expand(parts, context, &content, offset, bytes, out);
+    int r = expand(context, &content, offset, bytes, out);
     context_count_wanted(context, content.units);
     if (r != -EAGAIN)
         context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
@@ -85,14 +84,14 @@ static int read_resident(struct parts *parts, slot_t slot, uint32_t offset,
     return r;
 }
 
-int read_fetched(struct parts *parts, struct context *context,
-                 const struct fetch *fetch, uint32_t offset, uint32_t bytes, void *out)
+int read_fetched(struct context *context, const struct fetch *fetch, uint32_t offset,
+                 uint32_t bytes, void *out)
 {
     struct slot_content content = fetch->ticket.content;
 
     content.state = content.codec == CODEC_NONE ? SLOT_HUGE : SLOT_COMPRESSED;
     memcpy(context->object, fetch->object, content.length);
-    return expand(parts, context, &content, offset, bytes, out);
+    return expand(context, &content, offset, bytes, out);
 }
 
 /* -ESTALE: the page is not stored any more. */
@@ -110,7 +109,7 @@ static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
 
     struct context *context = context_take(&parts->contexts);
     if (r == 0) {
-        r = read_fetched(parts, context, fetch, offset, bytes, out);
+        r = read_fetched(context, fetch, offset, bytes, out);
         /* Wanted twice within a short time. */
         if (r == 0 && warm)
             promote_object(parts, context, fetch);
@@ -184,7 +183,7 @@ int read_under_ticket(struct parts *parts, struct context *context, slot_t slot,
     slot_ticket_take_locked(&parts->slots, slot, ticket);
     slot_unlock(&parts->slots, slot);
 
-    r = expand(parts, context, &content, 0, PAGE_BYTES, out);
+    r = expand(context, &content, 0, PAGE_BYTES, out);
     if (r < 0)
         slot_ticket_close(&parts->slots, ticket);
     return r;

@@ -37,7 +37,7 @@ struct fetch;
 
 /* Copies the whole page that FETCH has brought to OUT, which is not context->object.
  * -EIO. */
-int read_fetched(struct parts *parts, struct context *context,
-                 const struct fetch *fetch, uint32_t offset, uint32_t bytes, void *out);
+int read_fetched(struct context *context, const struct fetch *fetch, uint32_t offset,
+                 uint32_t bytes, void *out);
 
 #endif

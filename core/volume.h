@@ -9,7 +9,8 @@
  * Life. volume_open() finds out all that can fail before a fork; volume_start() makes
  * the memory usable after it, and locks it in RAM when asked to.  volume_close() frees
  * everything, started or not.  A volume that is never closed leaves nothing behind: its
- * memory has no name.
+ * memory has no name.  But with a state it has: whether closed or killed at any moment, its
+ * pages are there for the next volume_open() with that directory (state.h).
  *
  * Ranges are in bytes and may begin and end anywhere within the size.  A request is
  * served page by page: requests that overlap in time may be seen interleaved, at the
@@ -91,6 +92,13 @@ void volume_stats(struct volume *volume, struct stats *stats);
 /* The I-th kind of backing store, for as long as I counts up from 0; NULL after the
  * last. */
 const char *volume_backing_name(unsigned i);
+
+/* Whether there is a state that is not on a tmpfs, so that its pages are written to a disk
+ * behind our back. */
+bool volume_state_is_on_disk(const struct volume *volume);
+
+/* Pages that were in the state already. */
+uint64_t volume_found_pages(const struct volume *volume);
 
 /* Whether the process's own code and data are locked in RAM too (memory-lock=true and
  * the right to lock that much). */

@@ -198,7 +198,7 @@ static int merge_stored(struct parts *parts, slot_t slot, uint32_t offset,
         return r;
 
     struct context *context = context_take(&parts->contexts);
-    r = read_fetched(parts, context, fetch, 0, PAGE_BYTES, context->page);
+    r = read_fetched(context, fetch, 0, PAGE_BYTES, context->page);
     if (r == 0)
         r = merge(parts, context, &fetch->ticket, offset, bytes, data);
     context_give(&parts->contexts, context);

@@ -29,8 +29,10 @@ struct writeback_policy {
     uint64_t bytes_per_day; /* UINT64_MAX: no limit */
 };
 
-/* What it costs in RAM for a backing store of BACKING_BYTES. */
+/* What it costs in RAM for a backing store of BACKING_BYTES; and with a state, in addition,
+ * for BACKING. */
 uint64_t writeback_bytes(uint64_t backing_bytes);
+uint64_t writeback_state_bytes(const struct backing *backing);
 
 /* What it was charged, once it is started. */
 uint64_t writeback_fixed_bytes(const struct writeback *writeback);
@@ -39,6 +41,9 @@ uint64_t writeback_fixed_bytes(const struct writeback *writeback);
 int writeback_open(struct parts *parts, struct backing *backing,
                    const struct writeback_policy *policy, bool lock_in_ram,
                    struct writeback **writeback); /* -ENOMEM */
+
+/* Gets its memory, in which restore.c puts what it has found; and then begins to work. */
+int writeback_prepare(struct writeback *writeback); /* -ENOSPC, -ENOMEM */
 int writeback_start(struct writeback *writeback);
 /* Ends the thread: what is in flight lands, nothing new begins.  I/O that does not end
  * within four seconds is left alone, and so is all that it refers to, for ever. */

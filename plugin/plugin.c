@@ -91,6 +91,12 @@ static int zslot_get_ready(void)
         nbdkit_error("%s", reason.text);
         return -1;
     }
+    if (volume_state_is_on_disk(volume))
+        fprintf(
+            stderr,
+            "zslot: warning: state=%s: not on a tmpfs, so that the kernel writes it to "
+            "a disk; name a directory on one, for example in /dev/shm\n",
+            options.state);
     return 0;
 }
 
@@ -105,6 +111,9 @@ static int zslot_after_fork(void)
     nbdkit_debug("zslot: %" PRIu64 " bytes, memory-lock %s%s",
                  volume_size_bytes(volume), options.memory_lock ? "on" : "off",
                  volume_process_is_locked(volume) ? ", process locked too" : "");
+    if (options.state)
+        nbdkit_debug("zslot: %" PRIu64 " pages found in %s", volume_found_pages(volume),
+                     options.state);
     return 0;
 }
 
