@@ -34,7 +34,7 @@ struct volume {
     struct parts parts;
     struct state state;
     struct restore found; /* in a state that was kept */
-    bool process_locked;
+    bool process_locked, process_flusher;
 };
 
 /* -- Opening, before a fork. -- */
@@ -279,6 +279,8 @@ int volume_start(struct volume *volume, struct reason *reason)
 {
     struct parts *parts = &volume->parts;
 
+    /* Threads that come later, ours and our host's, inherit it. */
+    volume->process_flusher = process_be_flusher();
     if (volume->options.memory_lock)
         volume->process_locked = process_lock() == 0;
 
@@ -331,6 +333,11 @@ uint64_t volume_found_pages(const struct volume *volume)
 const char *volume_backing_name(unsigned i)
 {
     return backing_names[i];
+}
+
+bool volume_process_is_flusher(const struct volume *volume)
+{
+    return volume->process_flusher;
 }
 
 bool volume_process_is_locked(const struct volume *volume)

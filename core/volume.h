@@ -104,6 +104,10 @@ uint64_t volume_found_pages(const struct volume *volume);
  * the right to lock that much). */
 bool volume_process_is_locked(const struct volume *volume);
 
+/* Whether the kernel was told that the calling thread of volume_start(), and what it makes,
+ * serves I/O (PR_SET_IO_FLUSHER). */
+bool volume_process_is_flusher(const struct volume *volume);
+
 /* Walks all there is and compares; nobody else may be at work.  -EUCLEAN with a
  * sentence. */
 int volume_check(struct volume *volume, struct reason *reason);
