@@ -2,7 +2,7 @@
  *
  * Owns:    the directory, while it is open, and the header in it.
  * Called:  open and close by one thread; state_set_backing() by the writeback thread.
- * Locks:   the directory, by flock(), against other processes.
+ * Locks:   the directory, by an flock, against other processes.
  * Never:   looks at slots or objects; what they say about the rest is restore.c's.
  *
  * The files are the header, and one for each shared region (region.h), by its name.
