@@ -256,7 +256,7 @@ static struct volume *open_far(void)
     faulty = faulty_new_in(store, STORE_BYTES);
     faulty_backing(faulty)->outlives_us = true;
     return harness_open_with(faulty_backing(faulty), "size", SIZE, "compressor", "lz4",
-                             "memory-limit", "1G", "backing-timeout", "1", "state",
+                             "memory-limit", "1G", "backing-timeout", "4", "state",
                              directory, NULL);
 }
 

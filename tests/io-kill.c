@@ -114,7 +114,7 @@ static void load_until_killed(uint64_t *random)
     requests = 0;
     kill_after = 1 + (unsigned)(harness_random(random) % 6000);
     SERVER_START(&server, "-t", "6", "zslot", SIZE, "compressor=lz4", limit, state,
-                 backing, "backing-size=" STORE, "backing-timeout=1");
+                 backing, "backing-size=" STORE, "backing-timeout=20");
     for (unsigned i = 0; i < CLIENTS; i++)
         clients[i] = (struct client){.nbd = server_connect(&server),
                                      .random = harness_random(random),
