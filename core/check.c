@@ -68,9 +68,7 @@ static uint64_t charged_bytes(struct parts *parts, const struct tally *tally)
 
     if (parts->writeback)
         bytes += writeback_fixed_bytes(parts->writeback);
-    uint64_t per_page = PAGE_BYTES / sizeof(struct span);
-
-    bytes += (spans->high + per_page - 1) / per_page * PAGE_BYTES;
+    bytes += span_descriptor_pages(spans->high) * PAGE_BYTES;
     for (uint32_t n = 0; n < spans->high; n++)
         bytes += (uint64_t)span_at(spans, n)->pages * PAGE_BYTES;
     return bytes;

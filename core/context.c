@@ -25,18 +25,22 @@ static size_t compressor_bytes(struct codec_choice choice)
     return codec->compressor_bytes ? codec->compressor_bytes(choice.level) : 0;
 }
 
-static size_t decompressor_bytes(struct codec_choice choice)
+/* 0: it needs none, or no object is of that codec. */
+static size_t decompressor_bytes(struct codec_choice choice, unsigned id)
 {
-    const struct codec *codec = codecs[choice.id];
-
-    return codec->decompressor_bytes ? codec->decompressor_bytes() : 0;
+    if (id != choice.id && !(choice.also_read >> id & 1))
+        return 0;
+    return codecs[id]->decompressor_bytes ? codecs[id]->decompressor_bytes() : 0;
 }
 
 /* What one context takes besides struct context. */
 static size_t parts_bytes(struct codec_choice choice)
 {
-    return 2 * PAGE_BYTES + aligned(compressor_bytes(choice)) +
-           aligned(decompressor_bytes(choice));
+    size_t bytes = 2 * PAGE_BYTES + aligned(compressor_bytes(choice));
+
+    for (unsigned id = 0; id < CODEC_COUNT; id++)
+        bytes += aligned(decompressor_bytes(choice, id));
+    return bytes;
 }
 
 uint64_t context_set_bytes(unsigned count, struct codec_choice choice)
@@ -66,7 +70,6 @@ int context_set_open(struct context_set *set, unsigned count,
     set->choice = choice;
     set->contexts = NULL;
     set->turn = 0;
-    set->first_codec = choice.id;
     memset(set->compressors, 0, sizeof set->compressors);
     memset(set->decompressors, 0, sizeof set->decompressors);
     int r = region_open(&set->region, REGION_PRIVATE, "zslot-contexts",
@@ -102,11 +105,13 @@ static bool context_make(struct context *context, struct codec_choice choice,
         if (!context->compressor)
             return false;
     }
-    bytes = decompressor_bytes(choice);
-    if (codec->decompressor_init) {
-        context->decompressors[choice.id] =
-            codec->decompressor_init(cut(memory, bytes), bytes);
-        if (!context->decompressors[choice.id])
+    for (unsigned id = 0; id < CODEC_COUNT; id++) {
+        bytes = decompressor_bytes(choice, id);
+        if (bytes == 0)
+            continue;
+        context->decompressors[id] =
+            codecs[id]->decompressor_init(cut(memory, bytes), bytes);
+        if (!context->decompressors[id])
             return false;
     }
     return true;
@@ -276,7 +281,7 @@ int context_set_add_decompressor(struct context_set *set, enum codec_id id)
     struct region *region = &set->decompressors[id];
 
     /* The first context has what all have. */
-    if (!codec->decompressor_init || id == set->first_codec || region->base)
+    if (!codec->decompressor_init || set->contexts[0].decompressors[id])
         return 0;
     size_t bytes = codec->decompressor_bytes(), step = aligned(bytes);
     int r = open_region(set, region, "zslot-decompressors", step);

@@ -58,7 +58,6 @@ struct context_set {
      * that were not there from the start. */
     struct region compressors[2];
     unsigned turn;
-    enum codec_id first_codec; /* of the start */
     struct region decompressors[CODEC_COUNT];
 
     struct lock lock;

@@ -12,6 +12,7 @@
 void memory_init(struct memory *memory, uint64_t limit_bytes)
 {
     atomic_init(&memory->limit_bytes, limit_bytes);
+    memory->directory = -1;
     atomic_init(&memory->used_bytes, 0);
     atomic_init(&memory->peak_bytes, 0);
 }

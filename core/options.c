@@ -143,6 +143,16 @@ static int set_memory_lock(struct options *options, const char *value,
     return 0;
 }
 
+static int set_state(struct options *options, const char *value, struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(reason, -EINVAL,
+                          "state=: not a directory; write for example "
+                          "state=/dev/shm/zslot, or leave it out for none");
+    options->state = value;
+    return 0;
+}
+
 static int set_backing(struct options *options, const char *value,
                        struct reason *reason)
 {
@@ -317,7 +327,8 @@ int options_complete(const struct options *options, struct reason *reason)
                                    1u << OPTION_backing_timeout |
                                    1u << OPTION_idle_age | 1u << OPTION_writeback_limit;
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if (!options->backing && options->seen & needs_backing & 1u << i)
+        if (!options->backing && !options->backing_follows &&
+            options->seen & needs_backing & 1u << i)
             return reason_say(reason, -EINVAL,
                               "%s is about a backing store, and there is none; write "
                               "backing=PATH too, or leave it out",

@@ -19,6 +19,7 @@
 #include "slot.h"
 
 struct writeback;
+struct state;
 
 struct parts {
     struct memory memory;
@@ -28,6 +29,7 @@ struct parts {
 
     struct loop loop;            /* closed when nothing needs it */
     struct writeback *writeback; /* NULL without a backing store */
+    struct state *state;         /* NULL: memory ends with the process */
 
     struct recompress recompress;
 

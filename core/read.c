@@ -30,6 +30,8 @@ static void copy_out(struct parts *parts, struct context *context,
 static int expand(struct context *context, const struct slot_content *content,
                   uint32_t offset, uint32_t bytes, void *out)
 {
+    unsigned id = content->codec;
+
     switch ((enum slot_state)content->state) {
     case SLOT_EMPTY:
         memset(out, 0, bytes);
@@ -43,11 +45,11 @@ static int expand(struct context *context, const struct slot_content *content,
     case SLOT_COMPRESSED: {
         void *page = bytes == PAGE_BYTES ? out : context->page;
 
-        if (content->codec >= CODEC_COUNT)
+        if (id >= CODEC_COUNT ||
+            (codecs[id]->decompressor_init && !context->decompressors[id]))
             return -EIO;
-        int r =
-            codecs[content->codec]->decompress(context->decompressors[content->codec],
-                                               context->object, content->length, page);
+        int r = codecs[id]->decompress(context->decompressors[id], context->object,
+                                       content->length, page);
         if (r < 0)
             return r;
         if (page != out)

@@ -51,6 +51,13 @@
  *       sleeps on the slot's own word (futex).  Readers of a page that is being fetched
  *       wait in fetch.c, which has the bytes for them.
  *
+ * Kills.  Of a process that is killed in the middle of anything, the table may be all that
+ * the next one has (state.h).
+ *   K1  An edge stores the whole entry by one instruction, a move its ref.  So an entry is
+ *       at every moment that of before or of after, apart from the lock and the marks.
+ *   K2  A lock, a waiter, WRITING and FETCHING concern the process that was killed:
+ *       slot_table_adopt() takes them off.
+ *
  * SPDX-License-Identifier: BSD-3-Clause
  */
 #ifndef ZSLOT_SLOT_H
@@ -267,6 +274,22 @@ void slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_units,
 
 /* Marks the slot IDLE if it is UNITS old or older and has content.  Whether it did. */
 bool slot_mark_idle(struct slot_table *table, slot_t slot, unsigned units);
+
+/* -- What a former process left. -- */
+
+/* Told of each page that is not EMPTY.  A negative errno ends the walk. */
+typedef int slot_found_fn(void *opaque, slot_t slot,
+                          const struct slot_content *content);
+
+/* Before slot_table_start(): changes nothing.  -EUCLEAN, and *SLOT: that entry is one
+ * which the machine does not allow; others are what FN returned. */
+int slot_table_survey(const struct slot_table *table, slot_found_fn *fn, void *opaque,
+                      slot_t *slot);
+
+/* After it, before anybody else is at work: the table has these pages from now on.  Errors
+ * as slot_table_survey(), and -ENOSPC, -ENOMEM: no RAM for a leaf. */
+int slot_table_adopt(struct slot_table *table, slot_found_fn *fn, void *opaque,
+                     slot_t *slot);
 
 /* -- Checks. -- */
 

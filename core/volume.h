@@ -9,7 +9,8 @@
  * Life. volume_open() finds out all that can fail before a fork; volume_start() makes
  * the memory usable after it, and locks it in RAM when asked to.  volume_close() frees
  * everything, started or not.  A volume that is never closed leaves nothing behind: its
- * memory has no name.
+ * memory has no name.  But with a state it has: whether closed or killed at any moment, its
+ * pages are there for the next volume_open() with that directory (state.h).
  *
  * Ranges are in bytes and may begin and end anywhere within the size.  A request is
  * served page by page: requests that overlap in time may be seen interleaved, at the
@@ -95,6 +96,13 @@ void volume_stats(struct volume *volume, struct stats *stats);
  * last. */
 const char *volume_backing_name(unsigned i);
 
+/* Whether there is a state that is not on a tmpfs, so that its pages are written to a disk
+ * behind our back. */
+bool volume_state_is_on_disk(const struct volume *volume);
+
+/* Pages that were in the state already. */
+uint64_t volume_found_pages(const struct volume *volume);
+
 /* -- For the control endpoint, in a volume with control=. -- */
 
 /* Runs FN in the thread of the volume's event loop, between start and close, and waits for
@@ -135,6 +143,10 @@ void volume_report(struct volume *volume, struct report *report);
 /* Whether the process's own code and data are locked in RAM too (memory-lock=true and
  * the right to lock that much). */
 bool volume_process_is_locked(const struct volume *volume);
+
+/* Whether the kernel was told that the calling thread of volume_start(), and what it makes,
+ * serves I/O (PR_SET_IO_FLUSHER). */
+bool volume_process_is_flusher(const struct volume *volume);
 
 /* Walks all there is and compares; nobody else may be at work.  -EUCLEAN with a
  * sentence. */

@@ -48,7 +48,9 @@ struct writeback {
     _Atomic bool poked, stopping;
 
     /* The thread's own. */
-    bool ready;       /* the header is written */
+    bool is_known;    /* the state has this store's identity, whose header is on it */
+    uint64_t held_ms; /* until when blocks are HELD (space.h) */
+    bool ready;       /* the header is written, and the state knows whose it is */
     bool header_busy; /* it is being written */
     bool evicting;
     struct segment *filling, *cleaning;

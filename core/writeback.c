@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "evict.h"
+#include "state.h"
 #include "work.h"
 #include "writeback-state.h"
 
@@ -34,13 +35,22 @@ uint64_t writeback_now_ms(void)
 uint64_t writeback_bytes(uint64_t backing_bytes)
 {
     return space_fixed_bytes(backing_bytes) + segment_set_bytes() +
-           fetch_table_bytes() + CLEAN_BLOCKS * BLOCK_BYTES + PAGE_BYTES;
+           fetch_table_bytes() + CLEAN_BLOCKS * BLOCK_BYTES;
+}
+
+uint64_t writeback_state_bytes(const struct backing *backing)
+{
+    return backing->outlives_us ? space_writes_bytes(backing->bytes) : 0;
 }
 
 uint64_t writeback_fixed_bytes(const struct writeback *writeback)
 {
-    return writeback->space.region.bytes + writeback->segments.region.bytes +
-           writeback->fetches.region.bytes + writeback->cleaner.region.bytes;
+    uint64_t bytes = writeback->space.region.bytes + writeback->segments.region.bytes +
+                     writeback->fetches.region.bytes + writeback->cleaner.region.bytes;
+
+    return writeback->space.writes.base
+               ? bytes + space_writes_bytes(writeback->backing->bytes)
+               : bytes;
 }
 
 /* Looks up now and then. */
@@ -140,13 +150,23 @@ uint64_t writeback_age_unit_ms(const struct writeback *writeback)
 static void on_header_written(struct backing_io *io, int result)
 {
     struct writeback *writeback = io->opaque;
+    struct state *state = writeback->parts->state;
+    const struct backing_header *header = io->buffer;
 
     writeback->header_busy = false;
+    /* Before any slot refers to that store. */
+    if (result == 0 && state)
+        result = state_set_backing(state, header->identity);
     writeback->ready = result == 0;
     if (result < 0)
         evict_end_all(writeback, result);
     evict_note_result(writeback, result);
     evict_again_soon(writeback);
+}
+
+static void set_identity(struct writeback *writeback, const unsigned char *identity)
+{
+    writeback->segments.seed = writeback->fetches.seed = backing_seed(identity);
 }
 
 /* The first thing on the backing store: whose it is.  Made in the cleaner's buffer. */
@@ -156,7 +176,7 @@ static void write_header(struct writeback *writeback)
         (struct backing_header *)writeback->cleaner.region.base;
 
     backing_header_make(header);
-    writeback->segments.seed = writeback->fetches.seed = backing_header_seed(header);
+    set_identity(writeback, header->identity);
     writeback->header_io = (struct backing_io){
         .op = BACKING_WRITE,
         .offset = 0,
@@ -211,6 +231,8 @@ static void on_tick(evutil_socket_t fd, short what, void *opaque)
     struct writeback *writeback = opaque;
 
     writeback->tidy = true;
+    if (writeback->space.held > 0 && writeback_now_ms() >= writeback->held_ms)
+        space_let_go(&writeback->space);
     on_wake(writeback->wake_fd, 0, writeback);
 }
 
@@ -244,6 +266,8 @@ int writeback_open(struct parts *parts, struct backing *backing,
         goto failed;
     if ((r = space_open(&made->space, backing->bytes, &parts->memory, lock_in_ram)) <
             0 ||
+        (parts->state && backing->outlives_us &&
+         (r = space_note_writes(&made->space, &parts->memory, lock_in_ram)) < 0) ||
         (r = segment_set_open(&made->segments, parts, &made->space, backing,
                               lock_in_ram)) < 0 ||
         (r = fetch_table_open(&made->fetches, parts, &made->space, backing,
@@ -266,6 +290,8 @@ int writeback_open(struct parts *parts, struct backing *backing,
     pthread_cond_init(&made->room, &clock);
     pthread_condattr_destroy(&clock);
     made->backing = backing;
+    made->is_known = parts->state && backing->has_identity &&
+                     state_knows_backing(parts->state, backing->identity);
     *writeback = made;
     return 0;
 
@@ -280,7 +306,7 @@ failed:
     return r;
 }
 
-int writeback_start(struct writeback *writeback, struct event_base *base)
+int writeback_prepare(struct writeback *writeback)
 {
     int r;
 
@@ -289,7 +315,17 @@ int writeback_start(struct writeback *writeback, struct event_base *base)
         (r = fetch_table_start(&writeback->fetches)) < 0 ||
         (r = cleaner_start(&writeback->cleaner)) < 0)
         return r;
+    if (writeback->is_known) {
+        space_adopt_begin(&writeback->space);
+        set_identity(writeback, writeback->backing->identity);
+        writeback->ready = true;
+    } else
+        space_forget_writes(&writeback->space);
+    return 0;
+}
 
+int writeback_start(struct writeback *writeback, struct event_base *base)
+{
     writeback->tick = event_new(base, -1, EV_PERSIST, on_tick, writeback);
     writeback->wake =
         event_new(base, writeback->wake_fd, EV_READ | EV_PERSIST, on_wake, writeback);
@@ -297,10 +333,12 @@ int writeback_start(struct writeback *writeback, struct event_base *base)
     if (!writeback->tick || !writeback->wake || !writeback->retry ||
         add_tick(writeback) < 0 || event_add(writeback->wake, NULL) < 0)
         return -ENOMEM;
-    r = writeback->backing->ops->start(writeback->backing, base);
+    int r = writeback->backing->ops->start(writeback->backing, base);
     if (r < 0)
         return r;
-    write_header(writeback);
+    writeback->held_ms = writeback_now_ms() + writeback->backing->timeout_ms;
+    if (!writeback->ready)
+        write_header(writeback);
     writeback->running = true;
     return 0;
 }

@@ -30,8 +30,10 @@ struct writeback_policy {
     uint64_t bytes_per_day; /* UINT64_MAX: no limit */
 };
 
-/* What it costs in RAM for a backing store of BACKING_BYTES. */
+/* What it costs in RAM for a backing store of BACKING_BYTES; and with a state, in addition,
+ * for BACKING. */
 uint64_t writeback_bytes(uint64_t backing_bytes);
+uint64_t writeback_state_bytes(const struct backing *backing);
 
 /* What it was charged, once it is started. */
 uint64_t writeback_fixed_bytes(const struct writeback *writeback);
@@ -40,6 +42,9 @@ uint64_t writeback_fixed_bytes(const struct writeback *writeback);
 int writeback_open(struct parts *parts, struct backing *backing,
                    const struct writeback_policy *policy, bool lock_in_ram,
                    struct writeback **writeback); /* -ENOMEM */
+
+/* Gets its memory, in which restore.c puts what it has found. */
+int writeback_prepare(struct writeback *writeback); /* -ENOSPC, -ENOMEM */
 
 /* In the loop of BASE (loop.h), which does not run yet. */
 struct event_base;

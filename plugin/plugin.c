@@ -102,6 +102,12 @@ static int zslot_get_ready(void)
         nbdkit_error("%s", reason.text);
         return -1;
     }
+    if (volume_state_is_on_disk(volume))
+        fprintf(
+            stderr,
+            "zslot: warning: state=%s: not on a tmpfs, so that the kernel writes it to "
+            "a disk; name a directory on one, for example in /dev/shm\n",
+            options.state);
     return 0;
 }
 
@@ -113,9 +119,13 @@ static int zslot_after_fork(void)
         nbdkit_error("%s", reason.text);
         return -1;
     }
-    nbdkit_debug("zslot: %" PRIu64 " bytes, memory-lock %s%s",
+    nbdkit_debug("zslot: %" PRIu64 " bytes, memory-lock %s%s%s",
                  volume_size_bytes(volume), options.memory_lock ? "on" : "off",
-                 volume_process_is_locked(volume) ? ", process locked too" : "");
+                 volume_process_is_locked(volume) ? ", process locked too" : "",
+                 volume_process_is_flusher(volume) ? ", I/O flusher" : "");
+    if (options.state)
+        nbdkit_debug("zslot: %" PRIu64 " pages found in %s", volume_found_pages(volume),
+                     options.state);
     return 0;
 }
 
