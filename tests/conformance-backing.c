@@ -17,7 +17,7 @@ static void *dispatch(void *opaque)
     return NULL;
 }
 
-void loop_start(struct loop *loop, struct backing *backing)
+void backing_loop_start(struct loop *loop, struct backing *backing)
 {
     ck_assert_int_eq(evthread_use_pthreads(), 0);
     loop->backing = backing;
@@ -27,7 +27,7 @@ void loop_start(struct loop *loop, struct backing *backing)
     ck_assert_int_eq(pthread_create(&loop->thread, NULL, dispatch, loop->base), 0);
 }
 
-void loop_stop(struct loop *loop)
+void backing_loop_stop(struct loop *loop)
 {
     event_base_loopbreak(loop->base);
     pthread_join(loop->thread, NULL);
@@ -180,7 +180,7 @@ void conform(struct backing *backing)
     struct loop loop;
 
     ck_assert_uint_eq(backing->bytes, STORE_BYTES);
-    loop_start(&loop, backing);
+    backing_loop_start(&loop, backing);
     for (unsigned i = 0; i < THREADS; i++) {
         crowd_open(&crowds[i], backing, i);
         ck_assert_int_eq(pthread_create(&crowds[i].thread, NULL, do_rounds, &crowds[i]),
@@ -188,7 +188,7 @@ void conform(struct backing *backing)
     }
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(crowds[i].thread, NULL);
-    loop_stop(&loop);
+    backing_loop_stop(&loop);
     for (unsigned i = 0; i < THREADS; i++)
         crowd_close(&crowds[i]);
 }
@@ -199,7 +199,7 @@ void conform_truncated(struct backing *backing, void (*truncate_to)(uint64_t byt
     struct request *const requests = crowd.requests;
     struct loop loop;
 
-    loop_start(&loop, backing);
+    backing_loop_start(&loop, backing);
     crowd_open(&crowd, backing, 0);
     conformance_fill(requests[0].buffer, BLOCKS_MAX * BACKING_ALIGN, 1);
     crowd_submit(&requests[0], BACKING_WRITE, STORE_BYTES / 2,
@@ -218,6 +218,6 @@ void conform_truncated(struct backing *backing, void (*truncate_to)(uint64_t byt
     ck_assert_int_eq(requests[2].result, -EIO);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_uint_eq(requests[i].answers, 1);
-    loop_stop(&loop);
+    backing_loop_stop(&loop);
     crowd_close(&crowd);
 }

@@ -34,8 +34,8 @@ struct loop {
     pthread_t thread;
 };
 
-void loop_start(struct loop *loop, struct backing *backing);
-void loop_stop(struct loop *loop); /* closes it */
+void backing_loop_start(struct loop *loop, struct backing *backing);
+void backing_loop_stop(struct loop *loop); /* closes it */
 
 /* -- I/O that counts how often it is answered. -- */
 

@@ -117,7 +117,7 @@ START_TEST(discarded_blocks_of_a_file_take_no_space)
     struct stat before, after;
 
     make_path(shm);
-    loop_start(&loop, open_file());
+    backing_loop_start(&loop, open_file());
     crowd_open(&crowd, loop.backing, 0);
     for (unsigned i = 0; i < IN_FLIGHT; i++) {
         memset(crowd.requests[i].buffer, 1, BLOCKS_MAX * BACKING_ALIGN);
@@ -134,7 +134,7 @@ START_TEST(discarded_blocks_of_a_file_take_no_space)
     ck_assert_int_ge(before.st_blocks, IN_FLIGHT * BLOCKS_MAX * BACKING_ALIGN / 512);
     ck_assert_int_lt(after.st_blocks, before.st_blocks / 8);
     ck_assert_int_eq(after.st_size, STORE_BYTES);
-    loop_stop(&loop);
+    backing_loop_stop(&loop);
     crowd_close(&crowd);
     remove_path();
 }
