@@ -63,9 +63,12 @@ static void free_memory(struct connection *connection)
 
 static void close_connection(struct connection *connection)
 {
+    int fd = connection->fd;
+
     loop_remove(connection);
-    close(connection->fd);
+    /* The events first: once it is closed, the number may be another thread's new socket. */
     free_memory(connection);
+    close(fd);
 }
 
 static void set_deadline(struct connection *connection, time_t seconds)
