@@ -192,23 +192,29 @@ START_TEST(a_write_of_a_client_that_has_gone_is_not_carried_out)
 }
 END_TEST
 
-/* Requests lie in the socket of a client whose answers nobody takes; then it goes. */
+/* The write lies behind more reads than there is room for answers, and then the client closes
+ * its end, without a DISC. */
 START_TEST(requests_behind_a_stall_are_not_carried_out_for_who_has_gone)
 {
-    int fd = served_connect(0), small = 4096;
-    uint64_t reads = 0;
+    static uint8_t all[1001 * NBD_REQUEST_BYTES + PAGE];
+    int fd = served_connect(0);
+    size_t at = 0;
 
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     served_enter(fd);
-    /* Reads until the server does not take any more. */
-    uint8_t request[NBD_REQUEST_BYTES] = {0};
-    nbd_put32(request, NBD_REQUEST_MAGIC);
-    nbd_put32(request + 24, PAGE);
-    while (send(fd, request, sizeof request, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-           sizeof request)
-        MUST(++reads < 1000000, "the server never stalls");
+    for (unsigned i = 0; i < 1000; i++)
+        at += served_make_request(all + at, NBD_CMD_READ, i, PAGE, PAGE);
+    at += served_make_request(all + at, NBD_CMD_WRITE, 2000, 0, PAGE);
+    memset(all + at, 0xee, PAGE);
+    /* In one piece: in small ones they would not fit into the socket. */
+    served_send(fd, all, sizeof all);
+    /* With the first answer all of that has been received, and most of it waits behind the stall. */
+    uint64_t cookie;
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    ck_assert(served_is_closed(fd));
     close(fd);
     served_wait_connections(0);
+    ck_assert_int_eq(stored_read_page(0), 0);
 }
 END_TEST
 

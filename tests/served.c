@@ -131,18 +131,24 @@ void served_enter(int fd)
     ck_assert_uint_eq(nbd_get64(answer), exports[0].bytes);
 }
 
+size_t served_make_request(uint8_t *out, uint16_t type, uint64_t cookie,
+                           uint64_t offset, uint32_t bytes)
+{
+    nbd_put32(out, NBD_REQUEST_MAGIC);
+    nbd_put16(out + 4, 0);
+    nbd_put16(out + 6, type);
+    nbd_put64(out + 8, cookie);
+    nbd_put64(out + 16, offset);
+    nbd_put32(out + 24, bytes);
+    return NBD_REQUEST_BYTES;
+}
+
 void served_request(int fd, uint16_t type, uint64_t cookie, uint64_t offset,
                     uint32_t bytes)
 {
     uint8_t request[NBD_REQUEST_BYTES];
 
-    nbd_put32(request, NBD_REQUEST_MAGIC);
-    nbd_put16(request + 4, 0);
-    nbd_put16(request + 6, type);
-    nbd_put64(request + 8, cookie);
-    nbd_put64(request + 16, offset);
-    nbd_put32(request + 24, bytes);
-    served_send(fd, request, sizeof request);
+    served_send(fd, request, served_make_request(request, type, cookie, offset, bytes));
 }
 
 uint32_t served_reply(int fd, uint64_t *cookie)

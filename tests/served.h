@@ -44,6 +44,9 @@ bool served_is_closed(int fd);
 /* Reads the greeting and negotiates by EXPORT_NAME without zeroes; simple replies then. */
 void served_enter(int fd);
 
+/* Writes one to OUT; how many bytes. */
+size_t served_make_request(uint8_t *out, uint16_t type, uint64_t cookie,
+                           uint64_t offset, uint32_t bytes);
 void served_request(int fd, uint16_t type, uint64_t cookie, uint64_t offset,
                     uint32_t bytes);
 
