@@ -13,6 +13,16 @@
 #include "promote.h"
 #include "writeback.h"
 
+bool read_is_stored(struct parts *parts, slot_t slot)
+{
+    struct slot_age age;
+
+    if (!parts->writeback)
+        return false;
+    slot_look(&parts->slots, slot, &age);
+    return age.state == SLOT_STORED;
+}
+
 /* Copies a locked slot's object to context->object.  All that a lock is held for: what
  * the copy costs, the next reader, writer or compaction of the page does not wait for
  * the codec.  Not straight to the client's buffer either, which may not be in RAM (rule
@@ -142,6 +152,15 @@ int read_part(struct parts *parts, struct ahead *ahead, slot_t slot, uint32_t of
         if ((r = read_stored(parts, ahead, slot, offset, bytes, out)) != -ESTALE)
             break;
     return r;
+}
+
+int read_try_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
+                  void *out)
+{
+    /* Whoever then fetches it accesses it too, and two accesses would make the page warm. */
+    if (read_is_stored(parts, slot))
+        return -EAGAIN;
+    return read_resident(parts, slot, offset, bytes, out);
 }
 
 static int cache_page(struct parts *parts, struct ahead *ahead, slot_t slot)

@@ -409,26 +409,76 @@ int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *ou
     return r;
 }
 
-int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
-                 const void *data)
+int volume_try_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out)
 {
-    struct parts *parts = &volume->parts;
-    const char *from = data;
+    char *to = out;
 
     if (!is_within(volume, offset, bytes))
         return -EINVAL;
     while (bytes > 0) {
         uint32_t part = first_part(offset, bytes);
-        int r = write_part(parts, offset / PAGE_BYTES, (uint32_t)(offset % PAGE_BYTES),
-                           part, from);
+        int r = read_try_part(&volume->parts, offset / PAGE_BYTES,
+                              (uint32_t)(offset % PAGE_BYTES), part, to);
 
         if (r < 0)
             return r;
         offset += part;
         bytes -= part;
-        from += part;
+        to += part;
     }
     return 0;
+}
+
+/* How far it came is *DONE, also when it fails. */
+static int write_pages(struct volume *volume, uint64_t offset, uint64_t bytes,
+                       const void *data, const struct write_terms *terms,
+                       uint64_t *done)
+{
+    const char *from = data;
+
+    *done = 0;
+    if (!is_within(volume, offset, bytes))
+        return -EINVAL;
+    while (*done < bytes) {
+        uint64_t at = offset + *done;
+        uint32_t part = first_part(at, bytes - *done);
+        int r = write_part(&volume->parts, at / PAGE_BYTES, (uint32_t)(at % PAGE_BYTES),
+                           part, from + *done, terms);
+
+        if (r < 0)
+            return r;
+        *done += part;
+    }
+    return 0;
+}
+
+int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
+                 const void *data)
+{
+    uint64_t done;
+
+    return write_pages(volume, offset, bytes, data, &write_waits, &done);
+}
+
+int volume_try_write(struct volume *volume, uint64_t offset, uint64_t bytes,
+                     const void *data, uint64_t *done)
+{
+    const struct write_terms terms = {.may_wait = false};
+
+    return write_pages(volume, offset, bytes, data, &terms, done);
+}
+
+int volume_write_while(struct volume *volume, uint64_t offset, uint64_t bytes,
+                       const void *data, volume_wanted_fn *is_wanted, void *opaque)
+{
+    const struct write_terms terms = {
+        .may_wait = true,
+        .is_wanted = is_wanted,
+        .opaque = opaque,
+    };
+    uint64_t done;
+
+    return write_pages(volume, offset, bytes, data, &terms, &done);
 }
 
 int volume_trim(struct volume *volume, uint64_t offset, uint64_t bytes)

@@ -59,6 +59,19 @@ int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *ou
 int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
                  const void *data);
 
+/* The same for a thread that must not wait for the backing store or for room.  -EAGAIN: it would
+ * have to; of a write the first *DONE bytes are written, of a read any may be at OUT. */
+int volume_try_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out);
+int volume_try_write(struct volume *volume, uint64_t offset, uint64_t bytes,
+                     const void *data, uint64_t *done);
+
+/* A write that waits, for as long as it is wanted: IS_WANTED is asked before each page is
+ * changed, and again after each wait.  -ECANCELED: it was not wanted any more; pages before that are
+ * written.  For a client that may have gone away and written the same pages anew. */
+typedef bool volume_wanted_fn(void *opaque);
+int volume_write_while(struct volume *volume, uint64_t offset, uint64_t bytes,
+                       const void *data, volume_wanted_fn *is_wanted, void *opaque);
+
 /* Forgets whole pages within the range, which then read as zeroes; the rest of it
  * stays. */
 int volume_trim(struct volume *volume, uint64_t offset, uint64_t bytes);

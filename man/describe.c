@@ -11,6 +11,8 @@
  *
  *   parameter KEY    the item for that parameter, its help and its default; what is written after
  *                    it in the page goes on from there
+ *   parameters       the items of all of them, as zslotd has them
+ *   settings         an item for each parameter of zslotd itself
  *   codecs           an item for each codec
  *   statistics       an item for each statistic
  *   metrics          what Prometheus calls each statistic
@@ -60,6 +62,37 @@ static int describe_parameter(const char *wanted)
     }
     fprintf(stderr, "describe: there is no parameter %s\n", wanted);
     return -1;
+}
+
+static void describe_long(const char *key, const char *value, const char *fallback,
+                          const char *help)
+{
+    printf("=item B<--%s=>I<%s>\n\n%s\n", key, value, help);
+    if (strcmp(fallback, "required") == 0)
+        printf("This parameter is required.\n\n");
+    else
+        printf("The default is C<%s>.\n\n", fallback);
+}
+
+static void describe_parameters(void)
+{
+    printf("=over 4\n\n");
+#define OPTION(name, key, value, fallback, help)                                       \
+    describe_long(key, value, fallback, help);                                         \
+    option_seen[OPTION_##name] = true;
+#include "options.def"
+#undef OPTION
+    printf("=back\n");
+}
+
+static void describe_settings(void)
+{
+    printf("=over 4\n\n");
+#define SETTING(name, key, value, fallback, help)                                      \
+    describe_long(key, value, fallback, help);
+#include "settings.def"
+#undef SETTING
+    printf("=back\n");
 }
 
 static void describe_codecs(void)
@@ -191,7 +224,11 @@ static int describe(const char *what)
 {
     if (strncmp(what, "parameter ", 10) == 0)
         return describe_parameter(what + 10);
-    if (strcmp(what, "codecs") == 0)
+    if (strcmp(what, "parameters") == 0)
+        describe_parameters();
+    else if (strcmp(what, "settings") == 0)
+        describe_settings();
+    else if (strcmp(what, "codecs") == 0)
         describe_codecs();
     else if (strcmp(what, "statistics") == 0)
         describe_statistics();

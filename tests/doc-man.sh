@@ -33,6 +33,21 @@ if command -v groff >/dev/null; then
     done
 fi
 
+# so_does_the_page_of_zslotd, with each parameter
+zslotd=$builddir/man/zslotd
+for pod in "$srcdir/man/zslotd.pod" "$zslotd.filled"; do
+    said=$(podchecker -warnings -warnings "$pod" 2>&1 | grep -v ' pod syntax OK' || true)
+    [ -z "$said" ] || fail "$said"
+done
+if command -v groff >/dev/null; then
+    said=$(LC_ALL=C.UTF-8 groff -man -Tutf8 -ww -K utf8 -rLL=100n "$zslotd.8" 2>&1 >/dev/null)
+    [ -z "$said" ] || fail "$said"
+fi
+while read -r key; do
+    grep -q "^=item B<--$key=>I<" "$zslotd.filled" || fail "zslotd: $key is not in the manual"
+done < <(sed -nE 's/^(OPTION|SETTING)\([a-z_]+, "([^"]*)".*/\2/p' "$srcdir/core/options.def" \
+    "$srcdir/server/settings.def")
+
 # each_statistic_and_state_is_there
 for name in $(sed -n 's/^STAT(\([a-z_]*\),.*/\1/p' "$srcdir/core/stats.def") \
     $(sed -n 's/^ *[SM](\([A-Z]*\), .*/\1/p' "$srcdir/core/slot.h"); do
