@@ -158,8 +158,10 @@ static void on_wake(evutil_socket_t fd, short what, void *opaque)
 
     (void)what;
     eventfd_read((int)fd, &ignored);
-    while (complete(rings, &rings->urgent) | complete(rings, &rings->others))
-        ;
+    for (bool any = true; any;) {
+        any = complete(rings, &rings->urgent);
+        any |= complete(rings, &rings->others);
+    }
 }
 
 /* -- Who waits. -- */

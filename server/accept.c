@@ -33,10 +33,10 @@ static void tune(int fd)
 
 static void place(struct acceptor *acceptor, int fd)
 {
-    struct loop *least = &acceptor->loops[0];
+    struct reactor *least = &acceptor->loops[0];
     unsigned sum = 0, fewest = UINT32_MAX;
 
-    for (unsigned i = 0; i < acceptor->loop_count; i++) {
+    for (unsigned i = 0; i < acceptor->reactor_count; i++) {
         unsigned count = atomic_load(&acceptor->loops[i].connection_count);
 
         sum += count;
@@ -50,7 +50,7 @@ static void place(struct acceptor *acceptor, int fd)
         return;
     }
     tune(fd);
-    loop_give(least, fd);
+    reactor_give(least, fd);
 }
 
 static void on_client(int fd, short what, void *opaque)
@@ -82,13 +82,14 @@ static void on_again(int fd, short what, void *opaque)
 }
 
 int accept_start(struct acceptor *acceptor, const struct listener *listener,
-                 struct loop *loops, unsigned loop_count, unsigned connections_max)
+                 struct reactor *loops, unsigned reactor_count,
+                 unsigned connections_max)
 {
     struct event_base *base = loops[0].base;
 
     *acceptor = (struct acceptor){
         .loops = loops,
-        .loop_count = loop_count,
+        .reactor_count = reactor_count,
         .connections_max = connections_max,
         .listener = listener,
         .again = evtimer_new(base, on_again, acceptor),

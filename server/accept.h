@@ -11,18 +11,19 @@
 #define ZSLOT_ACCEPT_H
 
 #include "listen.h"
-#include "loop.h"
+#include "reactor.h"
 
 struct acceptor {
-    struct loop *loops;
-    unsigned loop_count, connections_max;
+    struct reactor *loops;
+    unsigned reactor_count, connections_max;
     const struct listener *listener;
     struct event *events[LISTEN_FDS_MAX];
     struct event *again; /* when there were no descriptors */
 };
 
 int accept_start(struct acceptor *acceptor, const struct listener *listener,
-                 struct loop *loops, unsigned loop_count, unsigned connections_max);
+                 struct reactor *loops, unsigned reactor_count,
+                 unsigned connections_max);
 
 /* Before the loops are stopped. */
 void accept_stop(struct acceptor *acceptor);

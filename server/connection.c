@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "loop.h"
+#include "reactor.h"
 #include "transmit.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -65,7 +65,7 @@ static void close_connection(struct connection *connection)
 {
     int fd = connection->fd;
 
-    loop_remove(connection);
+    reactor_remove(connection);
     /* The events first: once it is closed, the number may be another thread's new socket. */
     free_memory(connection);
     close(fd);
@@ -449,7 +449,7 @@ static void on_deadline(int fd, short what, void *opaque)
     settle(opaque);
 }
 
-int connection_open(struct loop *loop, int fd, const struct export_table *exports,
+int connection_open(struct reactor *loop, int fd, const struct export_table *exports,
                     bool lock_in_ram)
 {
     struct connection *connection = new_memory(lock_in_ram);
@@ -474,7 +474,7 @@ int connection_open(struct loop *loop, int fd, const struct export_table *export
         free_memory(connection);
         return -ENOMEM;
     }
-    loop_add(connection);
+    reactor_add(connection);
     set_deadline(connection, CONNECTION_NEGOTIATION_S);
     negotiate_begin(&connection->negotiation, exports);
     connection->out_end = (uint32_t)negotiate_greet(connection->out);

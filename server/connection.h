@@ -51,10 +51,10 @@ enum connection_state {
     CONNECTION_GONE
 };
 
-struct loop;
+struct reactor;
 
 struct connection {
-    struct loop *loop;
+    struct reactor *loop;
     struct connection *next, **link; /* of the loop's list */
     int fd;
     enum connection_state state;
@@ -88,7 +88,7 @@ struct connection {
 };
 
 /* Takes FD, which does not block.  -ENOMEM: FD is still the caller's. */
-int connection_open(struct loop *loop, int fd, const struct export_table *exports,
+int connection_open(struct reactor *loop, int fd, const struct export_table *exports,
                     bool lock_in_ram);
 
 /* REQUEST has come back from a worker. */

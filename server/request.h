@@ -9,7 +9,7 @@
  *   filling    a write whose data has not all come                    the loop's
  *   queued     for a worker (workers.h)
  *   running    with a worker
- *   finished   on its way to its loop (loop.h), then waits to be sent
+ *   finished   on its way to its loop (reactor.h), then waits to be sent
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */

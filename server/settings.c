@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "export.h"
-#include "loop.h"
+#include "reactor.h"
 #include "parse.h"
 
 #define MAX_CONNECTIONS_DEFAULT 64

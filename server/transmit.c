@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "execute.h"
-#include "loop.h"
+#include "reactor.h"
 #include "workers.h"
 
 /* -- Answers. -- */
@@ -117,7 +117,7 @@ static struct request *make_request(struct connection *connection,
 static void hand_on(struct connection *connection, struct request *request)
 {
     connection->busy++;
-    workers_add(loop_workers(connection->loop), request);
+    workers_add(reactor_workers(connection->loop), request);
 }
 
 void transmit_filled(struct connection *connection)

@@ -7,7 +7,7 @@
 
 #include "connection.h"
 #include "execute.h"
-#include "loop.h"
+#include "reactor.h"
 
 static bool is_write(const struct request *request)
 {
@@ -42,7 +42,7 @@ static void *work(void *opaque)
         pthread_mutex_unlock(&workers->mutex);
 
         execute_and_wait(request);
-        loop_finish(request->connection->loop, request);
+        reactor_finish(request->connection->loop, request);
 
         pthread_mutex_lock(&workers->mutex);
         workers->writing -= writes;

@@ -33,7 +33,7 @@ struct workers {
 
 int workers_start(struct workers *workers); /* a negative errno */
 
-/* REQUEST comes back by loop_finish(). */
+/* REQUEST comes back by reactor_finish(). */
 void workers_add(struct workers *workers, struct request *request);
 
 /* After the last request has come back. */

@@ -25,7 +25,7 @@
 
 #include "accept.h"
 #include "listen.h"
-#include "loop.h"
+#include "reactor.h"
 #include "notify.h"
 #include "settings.h"
 #include "volume.h"
@@ -41,9 +41,9 @@ struct server {
     struct volume *volume;
     struct export export;
     struct export_table exports;
-    struct loop_settings loop_settings;
+    struct reactor_settings reactor_settings;
     struct workers workers;
-    struct loop *loops;
+    struct reactor *loops;
     unsigned loops_started;
     struct acceptor acceptor;
 };
@@ -161,7 +161,7 @@ static int start_threads(struct server *server)
 {
     const struct settings *settings = &server->settings;
 
-    server->loop_settings = (struct loop_settings){
+    server->reactor_settings = (struct reactor_settings){
         .exports = &server->exports,
         .workers = &server->workers,
         .poll_us = settings->poll_us,
@@ -172,7 +172,8 @@ static int start_threads(struct server *server)
     if (!server->loops)
         return r < 0 ? r : -ENOMEM;
     for (; server->loops_started < settings->threads; server->loops_started++) {
-        r = loop_start(&server->loops[server->loops_started], &server->loop_settings);
+        r = reactor_start(&server->loops[server->loops_started],
+                          &server->reactor_settings);
         if (r < 0)
             return r;
     }
@@ -219,14 +220,14 @@ static bool stop_threads(struct server *server)
 {
     accept_stop(&server->acceptor);
     for (unsigned i = 0; i < server->loops_started; i++)
-        loop_stop(&server->loops[i]);
+        reactor_stop(&server->loops[i]);
     for (unsigned i = 0; i < server->loops_started; i++)
-        if (!loop_join(&server->loops[i]))
+        if (!reactor_join(&server->loops[i]))
             return false;
     if (server->workers.started > 0)
         workers_stop(&server->workers);
     for (unsigned i = 0; i < server->loops_started; i++)
-        loop_free(&server->loops[i]);
+        reactor_free(&server->loops[i]);
     free(server->loops);
     return true;
 }

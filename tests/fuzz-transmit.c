@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "loop.h"
+#include "reactor.h"
 #include "nbd-protocol.h"
 #include "volume.h"
 #include "workers.h"
@@ -27,8 +27,8 @@ static struct volume *volume;
 static struct export export;
 static struct export_table table = {&export, 1};
 static struct workers workers;
-static struct loop loop;
-static struct loop_settings settings = {.exports = &table, .workers = &workers};
+static struct reactor loop;
+static struct reactor_settings settings = {.exports = &table, .workers = &workers};
 
 static void must(bool holds)
 {
@@ -51,7 +51,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     must(volume_start(volume, &reason) == 0);
     export = (struct export){"", volume_size_bytes(volume), volume};
     must(workers_start(&workers) == 0);
-    must(loop_start(&loop, &settings) == 0);
+    must(reactor_start(&loop, &settings) == 0);
     return 0;
 }
 
@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
     must(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
     must(fcntl(fds[1], F_SETFL, O_NONBLOCK) == 0);
-    loop_give(&loop, fds[1]);
+    reactor_give(&loop, fds[1]);
     converse(fds[0], all, at);
     close(fds[0]);
     return 0;

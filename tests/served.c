@@ -18,39 +18,39 @@
 
 static struct export exports[2];
 static struct export_table table = {exports, 2};
-static struct loop_settings settings;
+static struct reactor_settings settings;
 static struct workers workers;
-static struct loop *loops;
-static unsigned loop_count;
+static struct reactor *loops;
+static unsigned reactor_count;
 
 void served_start(struct volume *volume, unsigned threads, unsigned poll_us)
 {
     evthread_use_pthreads();
     exports[0] = (struct export){"", volume_size_bytes(volume), volume};
     exports[1] = (struct export){"other", volume_size_bytes(volume), volume};
-    settings = (struct loop_settings){
+    settings = (struct reactor_settings){
         .exports = &table,
         .workers = &workers,
         .poll_us = poll_us,
     };
     ck_assert_int_eq(workers_start(&workers), 0);
-    loop_count = threads;
+    reactor_count = threads;
     loops = calloc(threads, sizeof *loops);
     ck_assert_ptr_nonnull(loops);
     for (unsigned i = 0; i < threads; i++)
-        ck_assert_int_eq(loop_start(&loops[i], &settings), 0);
+        ck_assert_int_eq(reactor_start(&loops[i], &settings), 0);
 }
 
 bool served_stop(void)
 {
-    for (unsigned i = 0; i < loop_count; i++)
-        loop_stop(&loops[i]);
-    for (unsigned i = 0; i < loop_count; i++)
-        if (!loop_join(&loops[i]))
+    for (unsigned i = 0; i < reactor_count; i++)
+        reactor_stop(&loops[i]);
+    for (unsigned i = 0; i < reactor_count; i++)
+        if (!reactor_join(&loops[i]))
             return false;
     workers_stop(&workers);
-    for (unsigned i = 0; i < loop_count; i++)
-        loop_free(&loops[i]);
+    for (unsigned i = 0; i < reactor_count; i++)
+        reactor_free(&loops[i]);
     free(loops);
     return true;
 }
@@ -61,7 +61,7 @@ int served_connect(unsigned loop)
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     ck_assert_int_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
-    loop_give(&loops[loop], fds[1]);
+    reactor_give(&loops[loop], fds[1]);
     return fds[0];
 }
 
@@ -81,7 +81,7 @@ void served_wait_connections(unsigned count)
     for (;;) {
         unsigned sum = 0;
 
-        for (unsigned i = 0; i < loop_count; i++)
+        for (unsigned i = 0; i < reactor_count; i++)
             sum += atomic_load(&loops[i].connection_count);
         if (sum == count)
             return;

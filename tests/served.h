@@ -14,7 +14,7 @@
 
 #include <libnbd.h>
 
-#include "loop.h"
+#include "reactor.h"
 #include "volume.h"
 
 /* VOLUME as the exports "" and "other", by THREADS loops. */

@@ -1,7 +1,7 @@
-/* loop.h - a thread with an event loop, and the connections that belong to it
+/* reactor.h - a thread with an event loop, and the connections that belong to it
  *
  * Owns:    the thread, its libevent base, its connections.
- * Called:  start, stop and join by one thread; loop_give() and loop_finish() by any; the rest by
+ * Called:  start, stop and join by one thread; reactor_give() and reactor_finish() by any; the rest by
  *          the loop itself.
  * Locks:   one mutex for what other threads leave here; nothing is called under it.
  * Never:   waits for anything but its events.
@@ -13,8 +13,8 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
-#ifndef ZSLOT_LOOP_H
-#define ZSLOT_LOOP_H
+#ifndef ZSLOT_REACTOR_H
+#define ZSLOT_REACTOR_H
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -30,15 +30,15 @@
 struct workers;
 struct connection;
 
-struct loop_settings {
+struct reactor_settings {
     const struct export_table *exports;
     struct workers *workers;
     unsigned poll_us; /* 0: it does not poll */
     bool lock_in_ram;
 };
 
-struct loop {
-    const struct loop_settings *settings;
+struct reactor {
+    const struct reactor_settings *settings;
     pthread_t thread;
     struct event_base *base;
     struct event *mail, *stop_deadline;
@@ -63,26 +63,26 @@ struct loop {
 };
 
 /* LOOP is zeroed.  A negative errno. */
-int loop_start(struct loop *loop, const struct loop_settings *settings);
+int reactor_start(struct reactor *loop, const struct reactor_settings *settings);
 
 /* A new client, whose socket is then the loop's. */
-void loop_give(struct loop *loop, int fd);
+void reactor_give(struct reactor *loop, int fd);
 
 /* A worker is done with REQUEST. */
-void loop_finish(struct loop *loop, struct request *request);
+void reactor_finish(struct reactor *loop, struct request *request);
 
 /* Answers what was taken in, as far as that goes quickly, closes all connections and ends.
- * loop_join() returns false if that has taken more than some seconds. */
-void loop_stop(struct loop *loop);
-bool loop_join(struct loop *loop);
+ * reactor_join() returns false if that has taken more than some seconds. */
+void reactor_stop(struct reactor *loop);
+bool reactor_join(struct reactor *loop);
 
 /* After that, and after the workers have ended. */
-void loop_free(struct loop *loop);
+void reactor_free(struct reactor *loop);
 
 /* -- For connections. -- */
 
-void loop_add(struct connection *connection);
-void loop_remove(struct connection *connection);
-struct workers *loop_workers(const struct loop *loop);
+void reactor_add(struct connection *connection);
+void reactor_remove(struct connection *connection);
+struct workers *reactor_workers(const struct reactor *loop);
 
 #endif

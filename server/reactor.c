@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
 
-#include "loop.h"
+#include "reactor.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
@@ -28,14 +28,14 @@ static uint64_t now_ns(void)
 
 /* -- Connections. -- */
 
-struct workers *loop_workers(const struct loop *loop)
+struct workers *reactor_workers(const struct reactor *loop)
 {
     return loop->settings->workers;
 }
 
-void loop_add(struct connection *connection)
+void reactor_add(struct connection *connection)
 {
-    struct loop *loop = connection->loop;
+    struct reactor *loop = connection->loop;
 
     connection->next = loop->connections;
     connection->link = &loop->connections;
@@ -44,7 +44,7 @@ void loop_add(struct connection *connection)
     loop->connections = connection;
 }
 
-void loop_remove(struct connection *connection)
+void reactor_remove(struct connection *connection)
 {
     *connection->link = connection->next;
     if (connection->next)
@@ -54,9 +54,9 @@ void loop_remove(struct connection *connection)
 
 /* -- What others leave here. -- */
 
-static void open_connection(struct loop *loop, int fd)
+static void open_connection(struct reactor *loop, int fd)
 {
-    const struct loop_settings *settings = loop->settings;
+    const struct reactor_settings *settings = loop->settings;
 
     if (!loop->is_stopping &&
         connection_open(loop, fd, settings->exports, settings->lock_in_ram) == 0)
@@ -66,7 +66,7 @@ static void open_connection(struct loop *loop, int fd)
 }
 
 /* All requests first, so that their answers leave together. */
-static void finish_all(struct loop *loop, struct request *request)
+static void finish_all(struct reactor *loop, struct request *request)
 {
     while (request) {
         struct request *next = request->next;
@@ -89,7 +89,7 @@ static void finish_all(struct loop *loop, struct request *request)
     }
 }
 
-static void for_all(struct loop *loop, void (*fn)(struct connection *connection))
+static void for_all(struct reactor *loop, void (*fn)(struct connection *connection))
 {
     struct connection *next;
 
@@ -100,7 +100,7 @@ static void for_all(struct loop *loop, void (*fn)(struct connection *connection)
     }
 }
 
-static void stop(struct loop *loop)
+static void stop(struct reactor *loop)
 {
     const struct timeval after = {.tv_sec = STOP_S};
 
@@ -118,7 +118,7 @@ static void on_stop_deadline(int fd, short what, void *opaque)
 
 static void on_mail(int fd, short what, void *opaque)
 {
-    struct loop *loop = opaque;
+    struct reactor *loop = opaque;
     struct request *came_back;
     bool stop_now;
     eventfd_t count;
@@ -147,12 +147,12 @@ static void on_mail(int fd, short what, void *opaque)
     }
 }
 
-static void wake(struct loop *loop)
+static void wake(struct reactor *loop)
 {
     eventfd_write(loop->mail_fd, 1);
 }
 
-void loop_give(struct loop *loop, int fd)
+void reactor_give(struct reactor *loop, int fd)
 {
     atomic_fetch_add(&loop->connection_count, 1);
     pthread_mutex_lock(&loop->mutex);
@@ -161,7 +161,7 @@ void loop_give(struct loop *loop, int fd)
     wake(loop);
 }
 
-void loop_finish(struct loop *loop, struct request *request)
+void reactor_finish(struct reactor *loop, struct request *request)
 {
     pthread_mutex_lock(&loop->mutex);
     bool was_empty = !loop->came_back.first;
@@ -171,7 +171,7 @@ void loop_finish(struct loop *loop, struct request *request)
         wake(loop);
 }
 
-void loop_stop(struct loop *loop)
+void reactor_stop(struct reactor *loop)
 {
     pthread_mutex_lock(&loop->mutex);
     loop->stop_wanted = true;
@@ -181,7 +181,7 @@ void loop_stop(struct loop *loop)
 
 /* -- The thread. -- */
 
-static void poll_a_while(struct loop *loop)
+static void poll_a_while(struct reactor *loop)
 {
     uint64_t for_ns = (uint64_t)loop->settings->poll_us * 1000;
 
@@ -208,7 +208,7 @@ static void poll_a_while(struct loop *loop)
 
 static void *run(void *opaque)
 {
-    struct loop *loop = opaque;
+    struct reactor *loop = opaque;
 
     while (!loop->is_stopping || loop->connections) {
         if (loop->settings->poll_us > 0)
@@ -218,7 +218,7 @@ static void *run(void *opaque)
     return NULL;
 }
 
-void loop_free(struct loop *loop)
+void reactor_free(struct reactor *loop)
 {
     if (loop->mail)
         event_free(loop->mail);
@@ -231,7 +231,7 @@ void loop_free(struct loop *loop)
     pthread_mutex_destroy(&loop->mutex);
 }
 
-int loop_start(struct loop *loop, const struct loop_settings *settings)
+int reactor_start(struct reactor *loop, const struct reactor_settings *settings)
 {
     int r = -ENOMEM;
 
@@ -259,11 +259,11 @@ int loop_start(struct loop *loop, const struct loop_settings *settings)
     return 0;
 
 fail:
-    loop_free(loop);
+    reactor_free(loop);
     return r;
 }
 
-bool loop_join(struct loop *loop)
+bool reactor_join(struct reactor *loop)
 {
     struct timespec until;
 
