@@ -18,15 +18,17 @@ fail() {
 [ -s "$page" ] || fail "$page is not built"
 
 # pod_has_no_errors_or_warnings
-for pod in "$srcdir/man/nbdkit-zslot-plugin.pod" "$filled"; do
+for pod in "$srcdir"/man/*.pod "$filled"; do
     said=$(podchecker -warnings -warnings "$pod" 2>&1 | grep -v ' pod syntax OK' || true)
     [ -z "$said" ] || fail "$said"
 done
 
 # the_page_renders_without_warnings
 if command -v groff >/dev/null; then
-    said=$(LC_ALL=C.UTF-8 groff -man -Tutf8 -ww -K utf8 -rLL=100n "$page" 2>&1 >/dev/null)
-    [ -z "$said" ] || fail "$said"
+    for one in "$page" "$builddir"/man/*.8; do
+        said=$(LC_ALL=C.UTF-8 groff -man -Tutf8 -ww -K utf8 -rLL=100n "$one" 2>&1 >/dev/null)
+        [ -z "$said" ] || fail "$said"
+    done
 fi
 
 # each_statistic_and_state_is_there

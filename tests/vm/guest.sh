@@ -71,6 +71,19 @@ detach() {
     until_true 10 is_not_connected "nbd$1" || fail "/dev/nbd$1 is still connected"
 }
 
+# hold NUMBER OPTION...: the same by zslot-attach
+hold() {
+    local number=$1
+    shift
+    zslot-attach "$@" "10.0.2.10$number" "/dev/nbd$number" || fail "zslot-attach $*"
+}
+
+let_go() {
+    zslot-attach --detach "/dev/nbd$1" || fail "zslot-attach --detach"
+    is_not_connected "nbd$1" || fail "/dev/nbd$1 is still connected"
+    ! pidof zslot-attach >/dev/null || fail "zslot-attach is still there"
+}
+
 # swap_on DEVICE [PRIORITY]
 swap_on() {
     mkswap "$1" >/dev/null || fail "mkswap $1"
