@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "ahead.h"
 #include "check.h"
@@ -24,10 +26,13 @@ _Static_assert(VOLUME_PAGE_BYTES == PAGE_BYTES, "volume.h repeats it for the fac
 /* What a volume needs beyond its fixed parts to be of any use. */
 #define ROOM_BYTES_MIN (UINT64_C(1) << 20)
 
+enum { IDENTITY_BYTES = 16 };
+
 struct volume {
     struct options options;
     struct parts parts;
     bool process_locked;
+    char identity[2 * IDENTITY_BYTES + 1];
 };
 
 /* -- Opening, before a fork. -- */
@@ -121,6 +126,17 @@ static int open_backing(struct volume *volume, struct reason *reason)
     return r;
 }
 
+static int choose_identity(struct volume *volume)
+{
+    unsigned char random[IDENTITY_BYTES];
+
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return -errno;
+    for (unsigned i = 0; i < IDENTITY_BYTES; i++)
+        sprintf(volume->identity + 2 * i, "%02x", random[i]);
+    return 0;
+}
+
 int volume_open(const struct options *options, struct volume **volume,
                 struct reason *reason)
 {
@@ -144,7 +160,11 @@ int volume_open(const struct options *options, struct volume **volume,
         volume_close(made);
         return r;
     }
-    r = open_backing(made, reason);
+    r = choose_identity(made);
+    if (r < 0)
+        reason_say(reason, r, "no random numbers: %s", strerror(-r));
+    else
+        r = open_backing(made, reason);
     if (r < 0) {
         volume_close(made);
         return r;
@@ -190,6 +210,11 @@ void volume_close(struct volume *volume)
 uint64_t volume_size_bytes(const struct volume *volume)
 {
     return volume->options.size;
+}
+
+const char *volume_identity(const struct volume *volume)
+{
+    return volume->identity;
 }
 
 const char *volume_backing_name(unsigned i)

@@ -33,6 +33,7 @@ NBDKIT_DLL_PUBLIC int zslot_debug_check = 0;
 
 static struct options options;
 static struct volume *volume;
+static char description[64]; /* of the export */
 
 /* -- Parameters. -- */
 
@@ -91,6 +92,7 @@ static int zslot_get_ready(void)
         nbdkit_error("%s", reason.text);
         return -1;
     }
+    snprintf(description, sizeof description, "zslot %s", volume_identity(volume));
     return 0;
 }
 
@@ -287,6 +289,13 @@ static int zslot_extents(void *handle, uint32_t count, uint64_t offset, uint32_t
                   "extents", count, offset);
 }
 
+/* A client that comes back (zslot-attach) sees by it whether its pages are still there. */
+static const char *zslot_export_description(void *handle)
+{
+    (void)handle;
+    return description;
+}
+
 static struct nbdkit_plugin plugin = {
     .name = "zslot",
     .longname = "zslot, a compressed RAM disk",
@@ -304,6 +313,7 @@ static struct nbdkit_plugin plugin = {
     .cleanup = zslot_cleanup,
     .open = zslot_open,
     .get_size = zslot_get_size,
+    .export_description = zslot_export_description,
     .can_write = always,
     .can_flush = always,
     .can_trim = always,
