@@ -7,7 +7,7 @@
 # shellcheck source=tests/vm/host.sh
 . "$(dirname "$0")/host.sh"
 
-programs=zslot-attach
+programs="zslot-attach"
 touched_mib=$(long 512 160)
 passes=2
 

@@ -6,7 +6,7 @@
 # shellcheck source=tests/vm/host.sh
 . "$(dirname "$0")/host.sh"
 
-programs=zslot-attach
+programs="zslot-attach"
 
 guest() {
     # shellcheck disable=SC2317 # until_true calls it
