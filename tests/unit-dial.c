@@ -18,16 +18,22 @@
 
 static struct server server;
 static struct why why;
-static char directory[] = "/tmp/zslot-XXXXXX";
+static char directory[32];
+static char path[64]; /* of a socket in it */
 
 static void setup(void)
 {
     memset(&server, 0, sizeof server);
     memset(&why, 0, sizeof why);
+    strcpy(directory, "/tmp/zslot-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/socket", directory);
 }
 
 static void teardown(void)
 {
+    unlink(path);
+    rmdir(directory);
 }
 
 static void is_v4(const char *target, const char *address, unsigned port)
@@ -83,17 +89,17 @@ END_TEST
 
 START_TEST(long_paths_are_refused)
 {
-    char path[200];
+    char longer[200];
 
-    memset(path, '/', sizeof path);
-    path[sizeof path - 1] = '\0';
-    ck_assert_int_eq(dial_lookup(&server, path, &why), -1);
+    memset(longer, '/', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    ck_assert_int_eq(dial_lookup(&server, longer, &why), -1);
     ck_assert_ptr_nonnull(strstr(why.sentence, "at most"));
 }
 END_TEST
 
-/* listen_at: a Unix socket that takes connections; the descriptor */
-static int listen_at(const char *path)
+/* listen_at_path: a Unix socket that takes connections; the descriptor */
+static int listen_at_path(void)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -106,22 +112,16 @@ static int listen_at(const char *path)
 
 START_TEST(server_is_there_or_not)
 {
-    char path[64];
-
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/socket", directory);
     ck_assert_int_eq(dial_lookup(&server, path, &why), 0);
     ck_assert_int_eq(dial(&server, &why), -1);
     ck_assert_ptr_nonnull(strstr(why.sentence, "cannot connect"));
 
-    const int listening = listen_at(path);
+    const int listening = listen_at_path();
     const int fd = dial(&server, &why);
     ck_assert_int_ge(fd, 0);
     close(fd);
     close(listening);
     ck_assert_int_eq(dial(&server, &why), -1);
-    unlink(path);
-    rmdir(directory);
 }
 END_TEST
 
@@ -137,11 +137,7 @@ static long timeout_s(int fd, int which)
 /* The kernel would take a timeout for a dead connection. */
 START_TEST(timeouts_are_for_the_negotiation_only)
 {
-    char path[64];
-
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/socket", directory);
-    const int listening = listen_at(path);
+    const int listening = listen_at_path();
     ck_assert_int_eq(dial_lookup(&server, path, &why), 0);
     const int fd = dial(&server, &why);
     ck_assert_int_ge(fd, 0);
@@ -152,8 +148,6 @@ START_TEST(timeouts_are_for_the_negotiation_only)
     ck_assert_int_eq(timeout_s(fd, SO_SNDTIMEO), 0);
     close(fd);
     close(listening);
-    unlink(path);
-    rmdir(directory);
 }
 END_TEST
 

@@ -9,7 +9,7 @@
 
 "$NBDKIT" zslot --help | grep -q '^state=' || skip "this zslot has no parameter state"
 programs="zslot-attach"
-touched_mib=$(long 512 160)
+touched_mib=$(long 512 144)
 passes=2
 
 guest() {

@@ -6,7 +6,7 @@
 # shellcheck source=tests/vm/host.sh
 . "$(dirname "$0")/host.sh"
 
-touched_mib=$(long 512 176)
+touched_mib=$(long 512 160)
 passes=$(long 2 0)
 
 guest() {

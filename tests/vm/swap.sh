@@ -8,7 +8,7 @@
 . "$(dirname "$0")/host.sh"
 
 memory_mib=$(long 256 128)
-touched_mib=$(long 768 208)
+touched_mib=$(long 768 192)
 passes=$(long 2 1)
 
 guest() {
@@ -19,7 +19,7 @@ guest() {
     no_errors
 }
 
-serve -D zslot.stats=1 -D zslot.check=1 zslot 1G memory-limit=24M \
+serve -D zslot.stats=1 -D zslot.check=1 zslot 1G memory-limit=16M \
     backing="$directory/backing" backing-size=512M
 boot
 must_pass
