@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -206,8 +207,9 @@ static int attach(struct why *why)
         (!arguments.swap || arguments.adopt || make_swap(why) == 0))
         return 0;
     struct why ignored;
-    if (resident > 0)
-        kill(resident, SIGTERM);
+    /* It has the same netlink sockets: it must be gone. */
+    if (resident > 0 && kill(resident, SIGTERM) == 0)
+        waitpid(resident, NULL, 0);
     if (!arguments.adopt)
         kernel_disconnect(&kernel, arguments.index, &ignored);
     return -1;

@@ -89,6 +89,10 @@ void resident_log(const char *format, ...)
     va_end(arguments);
     if (length > (int)sizeof line - 2)
         length = sizeof line - 2;
+    /* A server's words may be anything; a record is one line. */
+    for (int i = 0; i < length; i++)
+        if ((unsigned char)line[i] < ' ')
+            line[i] = ' ';
     /* Without it the kernel waits for the rest of the line. */
     line[length++] = '\n';
     if (log_fd >= 0)

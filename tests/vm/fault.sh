@@ -8,7 +8,7 @@
 . "$(dirname "$0")/host.sh"
 
 need_filter error
-touched_mib=$(long 512 144)
+touched_mib=$(long 512 128)
 passes=1
 
 guest() {
