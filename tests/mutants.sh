@@ -30,7 +30,7 @@ read -r -a libs <<<"${LIBS:-$(pkg-config --libs check libzstd liblz4 libxxhash \
 flags=(-std=gnu11 -O1 -g -w -D_GNU_SOURCE -DZSLOT_GATES=1 -DZSLOT_DEBUG=1
     -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$tests")
 # A mutant may wait for ever.
-export CK_DEFAULT_TIMEOUT=20 CK_VERBOSITY=verbose ZSLOT_TEST_OPS=${ZSLOT_TEST_OPS:-100}
+export ZSLOT_TEST_CHECK_S=1 CK_DEFAULT_TIMEOUT=20 CK_VERBOSITY=verbose ZSLOT_TEST_OPS=${ZSLOT_TEST_OPS:-100}
 
 compile() { # SOURCE OBJECT
     "${cc[@]}" "${flags[@]}" -c -o "$2" "$1"
