@@ -5,7 +5,7 @@
 #include "config.h"
 
 #include "arguments.h"
-#include "negotiate.h"
+#include "handshake.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -101,8 +101,8 @@ static void take_option(struct arguments *arguments, int option)
 {
     switch (option) {
     case 'n':
-        if (strlen(optarg) > NEGOTIATE_NAME_MAX)
-            wrong("--export: a name has at most %d bytes", NEGOTIATE_NAME_MAX);
+        if (strlen(optarg) > HANDSHAKE_NAME_MAX)
+            wrong("--export: a name has at most %d bytes", HANDSHAKE_NAME_MAX);
         arguments->export_name = optarg;
         break;
     case 'c':

@@ -12,7 +12,7 @@
 #include "dial.h"
 #include "keep.h"
 #include "kernel.h"
-#include "negotiate.h"
+#include "handshake.h"
 #include "resident.h"
 #include "swap-area.h"
 #include "why.h"
@@ -109,7 +109,7 @@ static int connect_device(struct kernel *kernel, struct keep *keep, int first,
             break;
         }
         sockets[count++] = fd;
-        result = negotiate_is_same(&keep->export_info, &info, why);
+        result = handshake_is_same(&keep->export_info, &info, why);
     }
     if (result == 0)
         result =

@@ -22,7 +22,7 @@ int keep_dial(const struct server *server, const char *export_name,
 
     if (fd < 0)
         return -1;
-    if (negotiate(fd, export_name, info, why)) {
+    if (handshake(fd, export_name, info, why)) {
         close(fd);
         return -1;
     }
@@ -46,7 +46,7 @@ static enum outcome connect_one(struct keep *keep, struct why *why)
 
     if (fd < 0)
         return AGAIN;
-    if (negotiate_is_same(&keep->export_info, &info, why)) {
+    if (handshake_is_same(&keep->export_info, &info, why)) {
         close(fd);
         return AGAIN;
     }

@@ -17,7 +17,7 @@
 
 #include "dial.h"
 #include "kernel.h"
-#include "negotiate.h"
+#include "handshake.h"
 
 enum { KEEP_DELAY_MIN_MS = 100, KEEP_DELAY_MAX_MS = 5000, KEEP_LOOK_MS = 10000 };
 

@@ -1,4 +1,4 @@
-/* negotiate.h - what is said on a connection before its socket is handed to the kernel
+/* handshake.h - what is said on a connection before its socket is handed to the kernel
  *
  * Owns:    nothing: a socket is borrowed.
  * Called:  on each new connection, by one thread.
@@ -11,14 +11,14 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
-#ifndef CLIENT_NEGOTIATE_H
-#define CLIENT_NEGOTIATE_H
+#ifndef CLIENT_HANDSHAKE_H
+#define CLIENT_HANDSHAKE_H
 
 #include <stdint.h>
 
 #include "why.h"
 
-enum { NEGOTIATE_NAME_MAX = 4096, NEGOTIATE_IDENTITY_MAX = 256 };
+enum { HANDSHAKE_NAME_MAX = 4096, HANDSHAKE_IDENTITY_MAX = 256 };
 
 /* What the server said of its export. The canonical name and the description are empty when it has
  * none, and cut when they are longer; both are taken for what identifies the export. */
@@ -26,14 +26,14 @@ struct export_info {
     uint64_t size_bytes;
     uint32_t minimum_block_bytes;
     uint16_t flags;
-    char name[NEGOTIATE_IDENTITY_MAX];
-    char description[NEGOTIATE_IDENTITY_MAX];
+    char name[HANDSHAKE_IDENTITY_MAX];
+    char description[HANDSHAKE_IDENTITY_MAX];
 };
 
-int negotiate(int socket, const char *name, struct export_info *info, struct why *why);
+int handshake(int socket, const char *name, struct export_info *info, struct why *why);
 
 /* -1, and why, if "now" cannot be what "before" was. */
-int negotiate_is_same(const struct export_info *before, const struct export_info *now,
+int handshake_is_same(const struct export_info *before, const struct export_info *now,
                       struct why *why);
 
 #endif

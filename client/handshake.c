@@ -1,10 +1,10 @@
-/* negotiate.c - what is said on a connection before its socket is handed to the kernel
+/* handshake.c - what is said on a connection before its socket is handed to the kernel
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
 #include "config.h"
 
-#include "negotiate.h"
+#include "handshake.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -159,7 +159,7 @@ static int ask_by_export_name(int fd, const char *name, unsigned flags,
 static int send_go(int fd, const char *name, struct why *why)
 {
     static const uint16_t wanted[] = {INFO_NAME, INFO_DESCRIPTION, INFO_BLOCK_SIZE};
-    static unsigned char data[4 + NEGOTIATE_NAME_MAX + 2 + sizeof wanted];
+    static unsigned char data[4 + HANDSHAKE_NAME_MAX + 2 + sizeof wanted];
     const uint32_t length = strlen(name);
     unsigned char *next = data;
 
@@ -180,8 +180,8 @@ static int send_go(int fd, const char *name, struct why *why)
 
 static void keep_text(char *to, const unsigned char *text, size_t length)
 {
-    if (length > NEGOTIATE_IDENTITY_MAX - 1)
-        length = NEGOTIATE_IDENTITY_MAX - 1;
+    if (length > HANDSHAKE_IDENTITY_MAX - 1)
+        length = HANDSHAKE_IDENTITY_MAX - 1;
     memcpy(to, text, length);
     to[length] = '\0';
 }
@@ -267,7 +267,7 @@ static int ask_by_go(int fd, const char *name, struct export_info *info,
     }
 }
 
-int negotiate(int fd, const char *name, struct export_info *info, struct why *why)
+int handshake(int fd, const char *name, struct export_info *info, struct why *why)
 {
     unsigned flags = 0;
     int result = 1;
@@ -283,7 +283,7 @@ int negotiate(int fd, const char *name, struct export_info *info, struct why *wh
     return result;
 }
 
-int negotiate_is_same(const struct export_info *before, const struct export_info *now,
+int handshake_is_same(const struct export_info *before, const struct export_info *now,
                       struct why *why)
 {
     if (now->size_bytes != before->size_bytes)

@@ -1,4 +1,4 @@
-/* unit-negotiate.c - client/negotiate.h: servers of all kinds, and what is no server
+/* unit-handshake.c - client/handshake.h: servers of all kinds, and what is no server
  *
  * The server is a script: all that it says is in the socket before the client begins.
  *
@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "client/negotiate.h"
+#include "client/handshake.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -92,7 +92,7 @@ static void reply_export(void)
 static int run(const char *name)
 {
     shutdown(server, SHUT_WR);
-    return negotiate(client, name, &info, &why);
+    return handshake(client, name, &info, &why);
 }
 
 static void refused(const char *word)
@@ -144,7 +144,7 @@ START_TEST(long_texts_are_cut)
     reply_export();
     reply(ACK, "", 0);
     ck_assert_int_eq(run(""), 0);
-    ck_assert_uint_eq(strlen(info.description), NEGOTIATE_IDENTITY_MAX - 1);
+    ck_assert_uint_eq(strlen(info.description), HANDSHAKE_IDENTITY_MAX - 1);
 }
 END_TEST
 
@@ -244,25 +244,25 @@ START_TEST(another_export_is_not_the_same)
         .size_bytes = SIZE, .flags = FLAGS, .name = "a", .description = "b"};
     struct export_info now = before;
 
-    ck_assert_int_eq(negotiate_is_same(&before, &now, &why), 0);
+    ck_assert_int_eq(handshake_is_same(&before, &now, &why), 0);
     now.flags ^= 1 << 6;
-    ck_assert_int_eq(negotiate_is_same(&before, &now, &why), 0);
+    ck_assert_int_eq(handshake_is_same(&before, &now, &why), 0);
     now = before;
     now.size_bytes += 4096;
-    ck_assert_int_eq(negotiate_is_same(&before, &now, &why), -1);
+    ck_assert_int_eq(handshake_is_same(&before, &now, &why), -1);
     now = before;
     now.flags |= 2;
-    ck_assert_int_eq(negotiate_is_same(&before, &now, &why), -1);
+    ck_assert_int_eq(handshake_is_same(&before, &now, &why), -1);
     now = before;
     strcpy(now.name, "c");
-    ck_assert_int_eq(negotiate_is_same(&before, &now, &why), -1);
+    ck_assert_int_eq(handshake_is_same(&before, &now, &why), -1);
     now = before;
     now.description[0] = '\0';
-    ck_assert_int_eq(negotiate_is_same(&before, &now, &why), -1);
+    ck_assert_int_eq(handshake_is_same(&before, &now, &why), -1);
 }
 END_TEST
 
-HARNESS_MAIN_WITH("unit-negotiate", setup, teardown, size_and_identity_are_told,
+HARNESS_MAIN_WITH("unit-handshake", setup, teardown, size_and_identity_are_told,
                   long_texts_are_cut, servers_without_go_are_asked_by_name,
                   newstyle_that_is_not_fixed_is_asked_by_name, refusals_are_told,
                   tls_is_not_for_the_kernel, oldstyle_is_refused,
