@@ -159,7 +159,7 @@ function median_of(server, rw, depth, field,   k, n, a) {
 function compare(ours, theirs, rw, depth, field, bound, most,   k, n, a, q) {
     n = 0
     for (k = 0; k < rounds; k++)
-        if (value[k, theirs, rw, depth, field] > 0)
+        if ((k, theirs, rw, depth, field) in value && value[k, theirs, rw, depth, field] > 0)
             a[++n] = value[k, ours, rw, depth, field] / value[k, theirs, rw, depth, field]
     sort(a, n)
     q = quantile(a, n, 0.5)
