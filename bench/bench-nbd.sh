@@ -9,6 +9,7 @@
 set -u -o pipefail
 
 plugin=${ZSLOT_PLUGIN:-}
+zslotd=${ZSLOTD:-}
 nbdkit=${NBDKIT:-nbdkit}
 rounds=${ZSLOT_BENCH_ROUNDS:-7}
 seconds=${ZSLOT_BENCH_SECONDS:-2}
@@ -44,6 +45,21 @@ start() {
     exit 2
 }
 
+# The same for zslotd, with its own options.
+start_zslotd() {
+    local name=$1; shift
+    "$zslotd" --foreground --listen="unix:$dir/$name.sock" --pid-file="$dir/$name.pid" \
+        --size="$size" "$@" 2>"$dir/$name.log" &
+    pid[$name]=$!
+    for _ in {1..100}; do
+        [ -s "$dir/$name.pid" ] && return
+        kill -0 "${pid[$name]}" 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "bench-nbd.sh: $name does not start: $(cat "$dir/$name.log")" >&2
+    exit 2
+}
+
 start null         null "$size"
 start memory       memory "$size"
 start memory-zstd  memory "$size" allocator=zstd
@@ -51,6 +67,14 @@ start zslot        "$plugin" "$size"
 start zslot-zstd-1 "$plugin" "$size" compressor=zstd:-1
 start zslot-lz4    "$plugin" "$size" compressor=lz4
 servers=(null memory memory-zstd zslot zslot-zstd-1 zslot-lz4)
+ours=()
+if [ -n "$zslotd" ]; then
+    start_zslotd zslotd
+    start_zslotd zslotd-lz4  --compressor=lz4
+    start_zslotd zslotd-poll --compressor=lz4 --poll=50
+    ours=(zslotd-lz4 zslotd)
+    servers+=(zslotd zslotd-lz4 zslotd-poll)
+fi
 
 ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/${pid[$1]}/stat"; }
 
@@ -101,10 +125,10 @@ in_turn() { # round servers...
     if ((round % 2)); then printf '%s\n' "$@" | tac; else printf '%s\n' "$@"; fi
 }
 for ((round = 0; round < rounds; round++)); do
-    for server in $(in_turn $round zslot memory-zstd zslot-zstd-1 memory null zslot-lz4); do
+    for server in $(in_turn $round zslot memory-zstd zslot-zstd-1 memory null zslot-lz4 "${ours[@]}"); do
         measure "$round" "$server" randwrite 16
     done
-    for server in $(in_turn $round zslot null zslot-lz4 zslot-zstd-1 memory memory-zstd); do
+    for server in $(in_turn $round zslot null zslot-lz4 "${ours[@]}" zslot-zstd-1 memory memory-zstd); do
         measure "$round" "$server" randread 16
     done
     ((round < 3)) || continue
@@ -114,7 +138,7 @@ for ((round = 0; round < rounds; round++)); do
     done
 done
 
-awk -v rounds="$rounds" -v seconds="$seconds" '
+awk -v rounds="$rounds" -v seconds="$seconds" -v servers_text="${servers[*]}" '
 function sort(a, n,   i, j, t) {
     for (i = 2; i <= n; i++)
         for (j = i; j > 1 && a[j - 1] > a[j]; j--) { t = a[j]; a[j] = a[j - 1]; a[j - 1] = t }
@@ -131,29 +155,41 @@ function median_of(server, rw, depth, field,   k, n, a) {
     sort(a, n)
     return quantile(a, n, 0.5)
 }
-function ratio(ours, theirs, rw, least,   k, n, a) {
+# MOST: less is better, and BOUND the most; otherwise it is the least
+function compare(ours, theirs, rw, depth, field, bound, most,   k, n, a, q) {
     n = 0
     for (k = 0; k < rounds; k++)
-        if (value[k, theirs, rw, 16, "iops"] > 0)
-            a[++n] = value[k, ours, rw, 16, "iops"] / value[k, theirs, rw, 16, "iops"]
+        if ((k, theirs, rw, depth, field) in value && value[k, theirs, rw, depth, field] > 0)
+            a[++n] = value[k, ours, rw, depth, field] / value[k, theirs, rw, depth, field]
     sort(a, n)
-    printf "| %s | %s | %s | **%.2f** (%.2f, %.2f) | %.2f | %s |\n", substr(rw, 5), ours, theirs,
-        quantile(a, n, 0.5), quantile(a, n, 0.25), quantile(a, n, 0.75), least,
-        (quantile(a, n, 0.5) >= least ? "reached" : "MISSED")
+    q = quantile(a, n, 0.5)
+    printf "| %s %s d%d | %s | %s | **%.2f** (%.2f, %.2f) | %s %.2f | %s |\n", substr(rw, 5), field,
+        depth, ours, theirs, q, quantile(a, n, 0.25), quantile(a, n, 0.75), (most ? "≤" : "≥"),
+        bound, ((most ? q <= bound : q >= bound) ? "reached" : "MISSED")
 }
+function ratio(ours, theirs, rw, least) { compare(ours, theirs, rw, 16, "iops", least, 0) }
 {
     value[$1, $2, $3, $4, "iops"] = $5; value[$1, $2, $3, $4, "p50"] = $6
     value[$1, $2, $3, $4, "p99"] = $7;  value[$1, $2, $3, $4, "cpu"] = $8
 }
 END {
-    n = split("null memory memory-zstd zslot zslot-zstd-1 zslot-lz4", servers, " ")
+    n = split(servers_text, servers, " ")
     printf "%d rounds of %s s a run, 4 KiB random, one connection.\n\n", rounds, seconds
-    print "| at depth 16 | | against | ratio: median (quartiles) | at least | |"
+    print "| | | against | ratio: median (quartiles) | bound | |"
     print "|---|---|---|---|---|---|"
     ratio("zslot", "memory-zstd", "randwrite", 3.5)
     ratio("zslot-zstd-1", "memory-zstd", "randwrite", 4.5)
     ratio("zslot-lz4", "null", "randwrite", 0.7)
     ratio("zslot", "null", "randread", 0.85)
+    if (servers_text ~ /zslotd/) {
+        ratio("zslotd-lz4", "null", "randread", 1.4)
+        ratio("zslotd-lz4", "null", "randwrite", 0.95)
+        ratio("zslotd", "null", "randread", 1.1)
+        compare("zslotd-lz4", "zslot-lz4", "randread", 16, "cpu", 0.65, 1)
+        compare("zslotd-lz4", "zslot-lz4", "randwrite", 16, "cpu", 0.65, 1)
+        compare("zslotd-poll", "null", "randread", 1, "p50", 0.6, 1)
+        compare("zslotd-poll", "null", "randwrite", 1, "p50", 0.6, 1)
+    }
     print "\n| server | writes/s d16 | p99 µs | CPU µs each | reads/s d16 | p99 µs | CPU µs each |" \
         " writes/s d1 | median µs | reads/s d1 | median µs |"
     print "|---|---|---|---|---|---|---|---|---|---|---|"

@@ -13,10 +13,14 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "block-format.h"
 #include "file-ring.h"
+
+/* What is in use is tried again after so long. */
+#define BUSY_STEP_MS 20
 
 struct file {
     struct backing backing;
@@ -43,18 +47,17 @@ static int refuse_small(struct reason *reason, uint64_t bytes, const char *path)
 }
 
 /* What is there, if it is something that somebody may want to keep. */
-static int check_content(struct file *file, const char *path, struct reason *reason)
+static int check_content(struct file *file, const char *path, bool overwrite,
+                         struct reason *reason)
 {
-    union {
-        struct backing_header header;
-        unsigned char bytes[BACKING_ALIGN];
-    } start;
+    unsigned char start[BACKING_ALIGN];
 
     /* A plain read: the descriptor for I/O may be one that bypasses the cache. */
-    ssize_t n = pread(file->fd, &start, sizeof start, 0);
+    ssize_t n = pread(file->fd, start, sizeof start, 0);
     if (n < 0)
         return refuse_errno(reason, errno, path, "read it");
-    if ((size_t)n >= sizeof start.header && backing_header_is_ours(&start.header))
+    backing_note_start(&file->backing, start, (size_t)n);
+    if (file->backing.has_identity || overwrite)
         return 0;
     if (!file->is_device) {
         if (lseek(file->fd, 0, SEEK_DATA) >= 0)
@@ -117,8 +120,26 @@ static int find_size(struct file *file, const char *path, uint64_t bytes,
     return 0;
 }
 
+static int refuse_lock(int err, const char *path, struct reason *reason)
+{
+    if (err == EWOULDBLOCK)
+        return reason_say(reason, -EBUSY,
+                          "backing=%s: in use by another zslot; name another file, or "
+                          "stop that one",
+                          path);
+    return refuse_errno(reason, err, path, "lock it");
+}
+
+static void wait_a_little(unsigned *left_ms)
+{
+    static const struct timespec step = {.tv_nsec = BUSY_STEP_MS * 1000000L};
+
+    nanosleep(&step, NULL);
+    *left_ms -= *left_ms < BUSY_STEP_MS ? *left_ms : BUSY_STEP_MS;
+}
+
 static int open_path(struct file *file, const char *path, uint64_t bytes,
-                     struct stat *status, struct reason *reason)
+                     unsigned busy_ms, struct stat *status, struct reason *reason)
 {
     bool exists = stat(path, status) == 0;
 
@@ -149,7 +170,17 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
                 (file->is_device ? O_EXCL
                  : exists        ? 0
                                  : O_CREAT | O_EXCL);
-    file->fd = open(path, flags, 0600);
+    for (;; wait_a_little(&busy_ms)) {
+        file->fd = open(path, flags, 0600);
+        if (file->fd < 0 && errno == EBUSY && busy_ms > 0)
+            continue;
+        if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) == 0)
+            break;
+        if (errno != EWOULDBLOCK || busy_ms == 0)
+            return refuse_lock(errno, path, reason);
+        close(file->fd);
+        flags &= ~O_CREAT; /* it exists by now */
+    }
     if (file->fd < 0 && errno == EBUSY)
         return reason_say(reason, -EBUSY,
                           "backing=%s: the device is mounted or otherwise in use; "
@@ -157,13 +188,6 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
                           path);
     if (file->fd < 0)
         return refuse_errno(reason, errno, path, "open it for writing");
-    if (flock(file->fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK
-                   ? reason_say(reason, -EBUSY,
-                                "backing=%s: in use by another zslot; name another "
-                                "file, or stop that one",
-                                path)
-                   : refuse_errno(reason, errno, path, "lock it");
     if (fstat(file->fd, status) < 0)
         return refuse_errno(reason, errno, path, "look at it");
     return 0;
@@ -206,7 +230,8 @@ static const struct backing_ops file_ops = {
 };
 
 int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
-                      bool overwrite, struct backing **backing, struct reason *reason)
+                      bool overwrite, unsigned busy_ms, struct backing **backing,
+                      struct reason *reason)
 {
     struct file *file = calloc(1, sizeof *file);
     struct stat status;
@@ -217,8 +242,8 @@ int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
     file->backing.ops = &file_ops;
     file->fd = -1;
 
-    if ((r = open_path(file, path, bytes, &status, reason)) < 0 ||
-        (!overwrite && (r = check_content(file, path, reason)) < 0) ||
+    if ((r = open_path(file, path, bytes, busy_ms, &status, reason)) < 0 ||
+        (r = check_content(file, path, overwrite, reason)) < 0 ||
         (r = find_size(file, path, bytes, file_bytes, &status, reason)) < 0)
         goto failed;
 

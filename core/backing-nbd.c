@@ -33,6 +33,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "block-format.h"
 #include "cleanup.h"
 #include "nbd-link.h"
 #include "nbd-probe.h"
@@ -360,6 +361,8 @@ int backing_nbd_open(const char *uri, uint64_t bytes, bool overwrite,
         .opaque = nbd,
     };
     memcpy(nbd->shared.start, probe.start, sizeof probe.start);
+    backing_note_start(&nbd->backing, probe.start, sizeof probe.start);
+    nbd->backing.outlives_us = true;
     if (!nbd->uri || nbd->wake_fd < 0) {
         r = reason_say(reason, -errno, "backing=%s: no memory, or no descriptor: %s",
                        uri, strerror(errno));

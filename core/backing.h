@@ -80,13 +80,22 @@ struct backing {
 
     /* Gone for longer than that: writers need not wait for it. */
     _Atomic bool away;
+
+    /* Whose header was on it when it was opened. */
+    bool has_identity;
+    unsigned char identity[16];
+
+    /* A write may still be carried out when the process that submitted it is no more, and
+     * another has opened the store. */
+    bool outlives_us;
 };
 
 #define BACKING_TIMEOUT_S 30
 
 /* What WHERE names: a server, if there is "://" in it, or a path.  See the two. */
 int backing_open(const char *where, uint64_t bytes, uint64_t file_bytes, bool overwrite,
-                 unsigned timeout_ms, struct backing **backing, struct reason *reason);
+                 unsigned timeout_ms, unsigned busy_ms, struct backing **backing,
+                 struct reason *reason);
 
 /* "file", "nbd" and so on; NULL after the last. */
 extern const char *const backing_names[];
@@ -94,9 +103,14 @@ extern const char *const backing_names[];
 /* A file or a block device at PATH.  BYTES of it are used; 0: all of a device,
  * FILE_BYTES of a file. A file that does not exist is made when BYTES is given.  What
  * is not empty and not ours is refused, unless OVERWRITE.  On failure a negative errno
- * and a sentence. */
+ * and a sentence.
+ *
+ * What is in use is refused after BUSY_MS.  It is in use for as long as I/O is under way on
+ * it, also when the process that submitted it was killed: the kernel keeps the open file,
+ * with its lock, until the last of it has ended.  So nothing is carried out late. */
 int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
-                      bool overwrite, struct backing **backing, struct reason *reason);
+                      bool overwrite, unsigned busy_ms, struct backing **backing,
+                      struct reason *reason);
 
 /* An export of an NBD server.  BYTES of it are used; 0: all.  What is not empty and not
  * ours is refused, unless OVERWRITE.  Whether the server is there, and fit, is found out

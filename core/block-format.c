@@ -28,10 +28,25 @@ bool backing_header_is_ours(const struct backing_header *header)
                XXH3_64bits(header, offsetof(struct backing_header, checksum));
 }
 
-uint64_t backing_header_seed(const struct backing_header *header)
+uint64_t backing_seed(const unsigned char *identity)
 {
-    return XXH3_64bits(header->identity, sizeof header->identity);
+    return XXH3_64bits(identity, BACKING_IDENTITY_BYTES);
 }
+
+void backing_note_start(struct backing *backing, const void *start, size_t bytes)
+{
+    struct backing_header header;
+
+    if (bytes < sizeof header)
+        return;
+    memcpy(&header, start, sizeof header);
+    backing->has_identity = backing_header_is_ours(&header);
+    if (backing->has_identity)
+        memcpy(backing->identity, header.identity, sizeof backing->identity);
+}
+
+_Static_assert(sizeof((struct backing *)0)->identity == BACKING_IDENTITY_BYTES,
+               "backing.h has it too");
 
 static uint64_t object_checksum(uint64_t seed, const struct object_header *header,
                                 const void *object)

@@ -28,6 +28,7 @@
 #define ZSLOT_BLOCK_FORMAT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "backing.h"
@@ -35,13 +36,14 @@
 #define BLOCK_BYTES BACKING_ALIGN
 #define BACKING_BYTES_MIN (1024 * BLOCK_BYTES)
 #define BACKING_FORMAT 1
+#define BACKING_IDENTITY_BYTES 16u
 
 struct backing_header {
     char magic[8];
     uint32_t format;
     uint32_t block_bytes;
-    unsigned char identity[16]; /* random, made with the header */
-    uint64_t checksum;          /* of all before it */
+    unsigned char identity[BACKING_IDENTITY_BYTES]; /* random, made with the header */
+    uint64_t checksum;                              /* of all before it */
 };
 
 struct object_header {
@@ -92,7 +94,10 @@ void backing_header_make(struct backing_header *header);
 bool backing_header_is_ours(const struct backing_header *header);
 
 /* What tells this store's objects from another's. */
-uint64_t backing_header_seed(const struct backing_header *header);
+uint64_t backing_seed(const unsigned char *identity);
+
+/* Sees whether the BYTES at the beginning of BACKING are a header, and notes whose. */
+void backing_note_start(struct backing *backing, const void *start, size_t bytes);
 
 void object_header_make(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
                         const void *object, struct object_header *header);

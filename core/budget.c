@@ -36,6 +36,19 @@ static void refill(struct budget *budget, uint64_t now_ms)
         budget->left_bytes = bucket_bytes(budget);
 }
 
+void budget_change(struct budget *budget, uint64_t bytes_per_day, uint64_t now_ms)
+{
+    uint64_t left = UINT64_MAX;
+
+    if (budget->bytes_per_day != UINT64_MAX) {
+        refill(budget, now_ms);
+        left = budget->left_bytes;
+    }
+    budget_init(budget, bytes_per_day, now_ms);
+    if (budget->left_bytes > left)
+        budget->left_bytes = left;
+}
+
 bool budget_charge(struct budget *budget, uint64_t bytes, uint64_t now_ms)
 {
     if (budget->bytes_per_day == UINT64_MAX)

@@ -12,6 +12,7 @@
 
 struct tally {
     uint64_t pages, same, huge, objects, object_bytes, leaves;
+    uint64_t compressed;
     uint64_t stored, stored_bytes; /* bytes as they are in segments */
 };
 
@@ -29,6 +30,7 @@ static int check_slot(struct parts *parts, slot_t slot, struct tally *tally,
     tally->pages += content.state != SLOT_EMPTY;
     tally->same += content.state == SLOT_SAME;
     tally->huge += content.state == SLOT_HUGE;
+    tally->compressed += content.state == SLOT_COMPRESSED;
     if (content.state == SLOT_STORED) {
         tally->stored++;
         tally->stored_bytes += block_object_bytes(content.length);
@@ -59,15 +61,14 @@ static int check_count(const char *what, uint64_t is, uint64_t should,
 /* What the volume should have been charged, from what there is. */
 static uint64_t charged_bytes(struct parts *parts, const struct tally *tally)
 {
-    uint64_t bytes = parts->contexts.region.bytes +
+    uint64_t bytes = context_set_charged_bytes(&parts->contexts) +
+                     parts->recompress.charged_bytes +
                      parts->slots.leaves.directory.bytes + tally->leaves * PAGE_BYTES;
     struct span_table *spans = &parts->pool.table;
 
     if (parts->writeback)
         bytes += writeback_fixed_bytes(parts->writeback);
-    uint64_t per_page = PAGE_BYTES / sizeof(struct span);
-
-    bytes += (spans->high + per_page - 1) / per_page * PAGE_BYTES;
+    bytes += span_descriptor_pages(spans->high) * PAGE_BYTES;
     for (uint32_t n = 0; n < spans->high; n++)
         bytes += (uint64_t)span_at(spans, n)->pages * PAGE_BYTES;
     return bytes;
@@ -111,6 +112,9 @@ int check_parts(struct parts *parts, struct reason *reason)
          tally.same},
         {"huge_pages", (uint64_t)context_set_sum(&parts->contexts, STAT_huge_pages),
          tally.huge},
+        {"compressed_pages",
+         (uint64_t)context_set_sum(&parts->contexts, STAT_compressed_pages),
+         tally.compressed},
         {"bd_count", (uint64_t)context_set_sum(&parts->contexts, STAT_bd_count),
          tally.stored},
         {"live bytes on the backing store", live_bytes, tally.stored_bytes},

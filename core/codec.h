@@ -58,6 +58,7 @@ extern const struct codec *const codecs[CODEC_COUNT];
 struct codec_choice {
     enum codec_id id;
     int level;
+    unsigned also_read; /* a bit per codec that objects may be of, besides */
 };
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "gate.h"
+#include "work.h"
 
 /* The longest object of a class. */
 static uint32_t class_room(unsigned class)
@@ -107,21 +108,48 @@ bool compact_for_room(struct parts *parts, struct context *context)
     return compact_next(parts, context) || slot_free_leaves(&parts->slots) > 0;
 }
 
-uint64_t compact_all(struct parts *parts)
+bool compact_try(struct parts *parts, struct context *context)
 {
-    uint64_t before = memory_used_bytes(&parts->memory);
-    bool gave_back = false;
+    if (!lock_try_take(&parts->compact_lock))
+        return false;
+    bool gave = compact_next(parts, context) || slot_free_leaves(&parts->slots) > 0;
+    lock_release(&parts->compact_lock);
+    return gave;
+}
+
+/* Others get lock and context in between. */
+static bool compact_one(struct parts *parts, unsigned class)
+{
+    bool gave_back = false, more;
     struct context *context = context_take(&parts->contexts);
 
     {
         LOCK_FOR_SCOPE(&parts->compact_lock);
-        for (unsigned class = 0; class < SIZE_CLASSES; class ++)
-            while (compact_span(parts, context, class, &gave_back))
-                ;
-        slot_free_leaves(&parts->slots);
+        more = compact_span(parts, context, class, &gave_back);
     }
     context_give(&parts->contexts, context);
+    return more;
+}
+
+uint64_t compact_all(struct parts *parts, struct work *work)
+{
+    struct work nobodys = {0};
+    uint64_t before = memory_used_bytes(&parts->memory);
+
+    if (!work)
+        work = &nobodys;
+    work->total = SIZE_CLASSES;
+    for (unsigned class = 0; class < SIZE_CLASSES && !work->cancelled; class ++) {
+        while (!work->cancelled && compact_one(parts, class))
+            ;
+        work->done = class + 1;
+    }
+    {
+        LOCK_FOR_SCOPE(&parts->compact_lock);
+        slot_free_leaves(&parts->slots);
+    }
 
     uint64_t after = memory_used_bytes(&parts->memory);
-    return before > after ? before - after : 0;
+    work->bytes = before > after ? before - after : 0;
+    return work->bytes;
 }

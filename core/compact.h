@@ -26,8 +26,12 @@ bool compact_for_room(struct parts *parts, struct context *context);
  * away, a little each. */
 void compact_a_little(struct parts *parts, struct context *context);
 
-/* Gives back all that there is to be had; how much, in bytes.  Takes a context for
- * itself. */
-uint64_t compact_all(struct parts *parts);
+/* As compact_for_room(), but does nothing while somebody else is about it. */
+bool compact_try(struct parts *parts, struct context *context);
+
+/* Gives back all that there is to be had; how much, in bytes.  Takes contexts for itself.
+ * WORK, which may be NULL, counts size classes. */
+struct work;
+uint64_t compact_all(struct parts *parts, struct work *work);
 
 #endif

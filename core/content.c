@@ -24,6 +24,8 @@ static void count(struct context *context, const struct slot_content *content, i
         context_count(context, STAT_compr_data_size, sign * (int64_t)content->length);
     context_count(context, STAT_same_pages, content->state == SLOT_SAME ? sign : 0);
     context_count(context, STAT_huge_pages, content->state == SLOT_HUGE ? sign : 0);
+    context_count(context, STAT_compressed_pages,
+                  content->state == SLOT_COMPRESSED ? sign : 0);
     context_count(context, STAT_bd_count, content->state == SLOT_STORED ? sign : 0);
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -24,18 +25,22 @@ static size_t compressor_bytes(struct codec_choice choice)
     return codec->compressor_bytes ? codec->compressor_bytes(choice.level) : 0;
 }
 
-static size_t decompressor_bytes(struct codec_choice choice)
+/* 0: it needs none, or no object is of that codec. */
+static size_t decompressor_bytes(struct codec_choice choice, unsigned id)
 {
-    const struct codec *codec = codecs[choice.id];
-
-    return codec->decompressor_bytes ? codec->decompressor_bytes() : 0;
+    if (id != choice.id && !(choice.also_read >> id & 1))
+        return 0;
+    return codecs[id]->decompressor_bytes ? codecs[id]->decompressor_bytes() : 0;
 }
 
 /* What one context takes besides struct context. */
 static size_t parts_bytes(struct codec_choice choice)
 {
-    return 2 * PAGE_BYTES + aligned(compressor_bytes(choice)) +
-           aligned(decompressor_bytes(choice));
+    size_t bytes = 2 * PAGE_BYTES + aligned(compressor_bytes(choice));
+
+    for (unsigned id = 0; id < CODEC_COUNT; id++)
+        bytes += aligned(decompressor_bytes(choice, id));
+    return bytes;
 }
 
 uint64_t context_set_bytes(unsigned count, struct codec_choice choice)
@@ -64,6 +69,9 @@ int context_set_open(struct context_set *set, unsigned count,
     set->count = count;
     set->choice = choice;
     set->contexts = NULL;
+    set->turn = 0;
+    memset(set->compressors, 0, sizeof set->compressors);
+    memset(set->decompressors, 0, sizeof set->decompressors);
     int r = region_open(&set->region, REGION_PRIVATE, "zslot-contexts",
                         context_set_bytes(count, choice), memory, lock_in_ram);
     if (r < 0)
@@ -88,6 +96,7 @@ static bool context_make(struct context *context, struct codec_choice choice,
     const struct codec *codec = codecs[choice.id];
     size_t bytes = compressor_bytes(choice);
 
+    context->choice = choice;
     context->page = (unsigned char *)cut(memory, PAGE_BYTES);
     context->object = (unsigned char *)cut(memory, PAGE_BYTES);
     if (codec->compressor_init) {
@@ -96,10 +105,13 @@ static bool context_make(struct context *context, struct codec_choice choice,
         if (!context->compressor)
             return false;
     }
-    bytes = decompressor_bytes(choice);
-    if (codec->decompressor_init) {
-        context->decompressor = codec->decompressor_init(cut(memory, bytes), bytes);
-        if (!context->decompressor)
+    for (unsigned id = 0; id < CODEC_COUNT; id++) {
+        bytes = decompressor_bytes(choice, id);
+        if (bytes == 0)
+            continue;
+        context->decompressors[id] =
+            codecs[id]->decompressor_init(cut(memory, bytes), bytes);
+        if (!context->decompressors[id])
             return false;
     }
     return true;
@@ -128,7 +140,17 @@ void context_set_close(struct context_set *set)
         return;
     pthread_cond_destroy(&set->given);
     lock_destroy(&set->lock);
+    for (unsigned i = 0; i < 2; i++)
+        region_close(&set->compressors[i]);
+    for (unsigned id = 0; id < CODEC_COUNT; id++)
+        region_close(&set->decompressors[id]);
     region_close(&set->region);
+}
+
+static bool try_take_this(struct context *context)
+{
+    return atomic_load(&context->taken) == 0 &&
+           atomic_exchange_explicit(&context->taken, 1, memory_order_acquire) == 0;
 }
 
 static struct context *try_take(struct context_set *set)
@@ -142,8 +164,7 @@ static struct context *try_take(struct context_set *set)
         unsigned n = (last + i) % set->count;
         struct context *context = &set->contexts[n];
 
-        if (atomic_load(&context->taken) == 0 &&
-            atomic_exchange_explicit(&context->taken, 1, memory_order_acquire) == 0) {
+        if (try_take_this(context)) {
             last = n;
             return context;
         }
@@ -166,13 +187,24 @@ struct context *context_take(struct context_set *set)
     return context;
 }
 
+/* Takes this one, whoever has it now. */
+static void take_this(struct context_set *set, struct context *context)
+{
+    LOCK_FOR_SCOPE(&set->lock);
+
+    atomic_fetch_add(&set->waiters, 1);
+    while (!try_take_this(context))
+        pthread_cond_wait(&set->given, &set->lock.mutex);
+    atomic_fetch_sub(&set->waiters, 1);
+}
+
 void context_give(struct context_set *set, struct context *context)
 {
     /* An exchange, not a store: it must not be passed by the look at waiters. */
     atomic_exchange(&context->taken, 0);
     if (atomic_load(&set->waiters) > 0) {
         LOCK_FOR_SCOPE(&set->lock);
-        pthread_cond_signal(&set->given);
+        pthread_cond_broadcast(&set->given);
     }
 }
 
@@ -194,4 +226,120 @@ uint64_t context_set_wanted(const struct context_set *set, unsigned units)
         sum +=
             atomic_load_explicit(&set->contexts[i].wanted[units], memory_order_relaxed);
     return sum;
+}
+
+uint64_t context_set_promoted(const struct context_set *set, unsigned units)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < set->count; i++)
+        sum += atomic_load_explicit(&set->contexts[i].promoted[units],
+                                    memory_order_relaxed);
+    return sum;
+}
+
+void context_set_latency(const struct context_set *set, enum latency_source source,
+                         struct latency_sum *sum)
+{
+    *sum = (struct latency_sum){0};
+    for (unsigned i = 0; i < set->count; i++)
+        latency_add(sum, &set->contexts[i].latency, source);
+}
+
+/* -- Another codec, while running. -- */
+
+/* RAM for BYTES per context.  On failure the region is closed. */
+static int open_region(struct context_set *set, struct region *region, const char *name,
+                       size_t bytes)
+{
+    uint64_t all = (uint64_t)set->count * bytes;
+    int r = region_open(region, REGION_PRIVATE, name,
+                        (all + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES,
+                        set->region.memory, set->region.lock_in_ram);
+
+    if (r < 0)
+        return r;
+    r = region_start(region);
+    if (r == 0)
+        r = region_commit(region, 0, region->bytes);
+    if (r < 0)
+        region_close(region);
+    return r;
+}
+
+static void give_back(struct region *region)
+{
+    if (!region->base)
+        return;
+    region_release(region, 0, region->bytes);
+    region_close(region);
+}
+
+int context_set_add_decompressor(struct context_set *set, enum codec_id id)
+{
+    const struct codec *codec = codecs[id];
+    struct region *region = &set->decompressors[id];
+
+    /* The first context has what all have. */
+    if (!codec->decompressor_init || set->contexts[0].decompressors[id])
+        return 0;
+    size_t bytes = codec->decompressor_bytes(), step = aligned(bytes);
+    int r = open_region(set, region, "zslot-decompressors", step);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < set->count; i++) {
+        void *made = codec->decompressor_init(region->base + i * step, bytes);
+
+        take_this(set, &set->contexts[i]);
+        set->contexts[i].decompressors[id] = made;
+        context_give(set, &set->contexts[i]);
+        if (!made)
+            return -ENOMEM; /* of memory of that size: does not happen */
+    }
+    return 0;
+}
+
+int context_set_change(struct context_set *set, struct codec_choice choice)
+{
+    const struct codec *codec = codecs[choice.id];
+    unsigned turn = 1 - set->turn;
+    struct region *region = &set->compressors[turn];
+    size_t bytes = compressor_bytes(choice), step = aligned(bytes);
+
+    int r = context_set_add_decompressor(set, choice.id);
+    if (r < 0)
+        return r;
+    if (codec->compressor_init) {
+        r = open_region(set, region, "zslot-compressors", step);
+        if (r < 0)
+            return r;
+        for (unsigned i = 0; i < set->count; i++)
+            if (!codec->compressor_init(region->base + i * step, bytes, choice.level)) {
+                give_back(region);
+                return -ENOMEM;
+            }
+    }
+    for (unsigned i = 0; i < set->count; i++) {
+        struct context *context = &set->contexts[i];
+
+        take_this(set, context);
+        context->choice = choice;
+        context->compressor = codec->compressor_init ? region->base + i * step : NULL;
+        context_give(set, context);
+    }
+    give_back(&set->compressors[set->turn]);
+    set->turn = turn;
+    set->choice = choice;
+    return 0;
+}
+
+uint64_t context_set_charged_bytes(const struct context_set *set)
+{
+    uint64_t bytes = set->region.bytes;
+
+    for (unsigned i = 0; i < 2; i++)
+        bytes += set->compressors[i].base ? set->compressors[i].bytes : 0;
+    for (unsigned id = 0; id < CODEC_COUNT; id++)
+        bytes += set->decompressors[id].base ? set->decompressors[id].bytes : 0;
+    return bytes;
 }

@@ -18,9 +18,11 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "codec.h"
+#include "latency.h"
 #include "lock.h"
 #include "page.h"
 #include "region.h"
@@ -31,14 +33,20 @@
 
 struct context {
     _Atomic uint32_t taken;
-    void *compressor, *decompressor; /* of the set's codec, and only of that one */
-    unsigned char *page;             /* PAGE_BYTES: a page being merged or cut */
-    unsigned char *object;           /* PAGE_BYTES: an object being built or read */
+    /* Changed by context_set_change(), with the context taken. */
+    struct codec_choice choice;
+    void *compressor;                 /* of that choice */
+    void *decompressors[CODEC_COUNT]; /* of all codecs that there may be objects of */
+    unsigned char *page;              /* PAGE_BYTES: a page being merged or cut */
+    unsigned char *object;            /* PAGE_BYTES: an object being built or read */
     /* Written by who has taken the context, read by anybody. */
     _Atomic int64_t counters[STAT_COUNT];
     /* Accesses to pages that were so many units of time old (idle.h); young ones are
      * not counted. */
     _Atomic uint64_t wanted[CONTEXT_UNITS];
+    _Atomic uint64_t promoted[CONTEXT_UNITS]; /* the same of promotions, all of them */
+    unsigned until_timed; /* reads of pages in RAM; who has taken the context's own */
+    struct latency latency;
 } __attribute__((aligned(128)));
 
 struct context_set {
@@ -46,6 +54,11 @@ struct context_set {
     struct codec_choice choice;
     struct region region;
     struct context *contexts;
+    /* After a change of codec: compressors, in one or the other in turn, and decompressors
+     * that were not there from the start. */
+    struct region compressors[2];
+    unsigned turn;
+    struct region decompressors[CODEC_COUNT];
 
     struct lock lock;
     pthread_cond_t given;
@@ -65,6 +78,17 @@ int context_set_open(struct context_set *set, unsigned count,
 int context_set_start(struct context_set *set); /* -ENOSPC, -ENOMEM */
 void context_set_close(struct context_set *set);
 
+/* From now on pages are compressed by CHOICE; objects of all codecs are read as before.
+ * -ENOSPC, -ENOMEM: no RAM for it, and nothing has changed.  One thread at a time, under no
+ * lock: it waits for each context in turn. */
+int context_set_change(struct context_set *set, struct codec_choice choice);
+
+/* So that objects of codec ID can be read.  Errors as above. */
+int context_set_add_decompressor(struct context_set *set, enum codec_id id);
+
+/* What the set was charged. */
+uint64_t context_set_charged_bytes(const struct context_set *set);
+
 /* Takes a context, waiting for one if need be.  Not under any lock. */
 struct context *context_take(struct context_set *set);
 void context_give(struct context_set *set, struct context *context);
@@ -79,6 +103,14 @@ static inline void context_count(struct context *context, enum stat_id stat, int
                           memory_order_relaxed);
 }
 
+static inline void context_count_promoted(struct context *context, unsigned units)
+{
+    atomic_store_explicit(
+        &context->promoted[units],
+        atomic_load_explicit(&context->promoted[units], memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+
 /* An access to a page UNITS old. */
 static inline void context_count_wanted(struct context *context, unsigned units)
 {
@@ -90,6 +122,19 @@ static inline void context_count_wanted(struct context *context, unsigned units)
 }
 
 uint64_t context_set_wanted(const struct context_set *set, unsigned units);
+
+/* Whether the read that begins is one whose latency is to be counted. */
+static inline bool context_times_read(struct context *context)
+{
+    if (context->until_timed-- > 0)
+        return false;
+    context->until_timed = LATENCY_SAMPLE - 1;
+    return true;
+}
+
+void context_set_latency(const struct context_set *set, enum latency_source source,
+                         struct latency_sum *sum);
+uint64_t context_set_promoted(const struct context_set *set, unsigned units);
 
 /* The sum over all contexts. */
 int64_t context_set_sum(const struct context_set *set, enum stat_id stat);

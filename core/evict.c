@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "compact.h"
 #include "gate.h"
 #include "room.h"
 #include "writeback-state.h"
@@ -375,6 +376,23 @@ static void end_walk(struct writeback *writeback)
         end_all(writeback);
 }
 
+/* -ENOSPC: the segment is full. */
+static int add_if_asked_for(struct writeback *writeback, struct segment *segment)
+{
+    struct slot_age page;
+
+    slot_look(&writeback->parts->slots, writeback->all_hand, &page);
+    if (!filter_lets(&writeback->all_filter, page.marks & SLOT_IDLE,
+                     page.state == SLOT_HUGE))
+        return 0;
+    int r = segment_add(segment, writeback->all_hand);
+    if (r == 0) {
+        writeback->all_pages++;
+        writeback->all_bytes += page.length;
+    }
+    return r;
+}
+
 /* What writeback_all() asked for: one walk over the table. */
 static void write_all(struct writeback *writeback)
 {
@@ -392,7 +410,9 @@ static void write_all(struct writeback *writeback)
                 evict_end_all(writeback, -ENOSPC);
             return;
         }
-        if (segment_add(segment, writeback->all_hand) != -ENOSPC)
+        if (writeback->all_bytes >= writeback->all_filter.max_bytes)
+            writeback->all_hand = slots->slots;
+        else if (add_if_asked_for(writeback, segment) != -ENOSPC)
             writeback->all_hand++;
         else if (!submit(writeback, &writeback->filling))
             return;
@@ -414,13 +434,30 @@ static bool all_is_wanted(struct writeback *writeback)
     }
     /* One that comes while another is on its way has the walk begin anew for both. */
     if (writeback->all_begun != writeback->all_asked) {
+        LOCK_FOR_SCOPE(&writeback->room_lock);
         writeback->all_begun = writeback->all_asked;
+        writeback->all_filter = writeback->all_wanted;
+        writeback->all_pages = writeback->all_bytes = 0;
         writeback->all_hand = 0;
         writeback->all_flushes = ALL_FLUSHES;
     }
     if (writeback->all_hopeless && writeback->segments.in_flight == 0)
         end_all(writeback);
     return writeback->all_done != writeback->all_begun && !writeback->all_hopeless;
+}
+
+/* After memory-limit was lowered: evictions leave free places, of which compaction makes
+ * free RAM. */
+static void shrink(struct writeback *writeback)
+{
+    struct parts *parts = writeback->parts;
+
+    if (memory_used_bytes(&parts->memory) <= parts->memory.limit_bytes)
+        return;
+    struct context *context = context_take(&parts->contexts);
+    if (compact_try(parts, context))
+        evict_again_soon(writeback);
+    context_give(&parts->contexts, context);
 }
 
 void evict_work(struct writeback *writeback)
@@ -452,6 +489,7 @@ void evict_work(struct writeback *writeback)
     if (all)
         write_all(writeback);
     relieve(writeback);
+    shrink(writeback);
     if (writeback->segments.aside_count && !writeback->filling)
         segment_to_fill(writeback);
     /* What has waited long enough for company goes without. */

@@ -189,6 +189,7 @@ static int join_locked(struct fetch_table *table, slot_t slot, unsigned reserve,
             *fetch = table->free;
             table->free_count--;
             slot_begin_fetching_locked(&table->parts->slots, slot, &(*fetch)->ticket);
+            (*fetch)->ticket.content.units = content.units; /* before the touch */
             space_pin(table->space, address_block((address_t){content.ref}));
             table->free = (*fetch)->next;
             (*fetch)->state = FETCH_READING;
@@ -258,7 +259,7 @@ static int wait_until(struct fetch *fetch, const struct timespec *deadline)
 }
 
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
-                 bool *warm)
+                 bool *warm, bool *joined)
 {
     struct timespec deadline;
     bool started;
@@ -273,6 +274,7 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
     }
     if (r < 0)
         return r;
+    *joined = !started;
     if (started)
         backing_submit(table->backing, &(*fetch)->io);
     (void)gate(GATE_FETCH_JOINED, slot);

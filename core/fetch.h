@@ -70,9 +70,9 @@ void fetch_table_close(struct fetch_table *table);
  * fetch_release().  -ESTALE: the page is not stored, or no longer the one that was
  * read: look again. -EIO: it cannot be read, not within its timeout_ms, or is not
  * what was written; the slot is as it was.  *WARM says whether the page has been wanted
- * before since it was last idle. */
+ * before since it was last idle, *JOINED whether somebody else had begun the fetch. */
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
-                 bool *warm);
+                 bool *warm, bool *joined);
 void fetch_release(struct fetch *fetch);
 
 /* The same in two steps, for who will want several pages: begins without waiting for

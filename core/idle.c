@@ -20,6 +20,13 @@ void idle_init(struct idle *idle, struct parts *parts, uint32_t seconds,
                                     : (uint64_t)seconds * 1000 / IDLE_UNITS_FIXED;
 }
 
+void idle_change(struct idle *idle, uint32_t seconds, uint64_t now_ms)
+{
+    idle_init(idle, idle->parts, seconds, now_ms);
+    for (unsigned units = 1; units <= SLOT_UNITS_MAX; units++)
+        idle->wanted[units] = context_set_wanted(&idle->parts->contexts, units);
+}
+
 /* The youngest age at which no more than the target would have been fetched, of what
  * was wanted since the last round. */
 static unsigned youngest_good_age(struct idle *idle, uint64_t minutes_1000)

@@ -37,8 +37,8 @@
 struct idle {
     struct parts *parts;
     bool automatic;
-    unsigned units;   /* the idle age */
-    uint64_t unit_ms; /* 0: pages do not age by the clock */
+    unsigned units;           /* the idle age */
+    _Atomic uint64_t unit_ms; /* 0: pages do not age by the clock */
     slot_t hand;
     bool in_round;
     uint64_t round_ms; /* when this round began */
@@ -57,6 +57,10 @@ enum idle_result {
 /* SECONDS: the idle age; IDLE_AUTO; or 0 for none. */
 void idle_init(struct idle *idle, struct parts *parts, uint32_t seconds,
                uint64_t now_ms);
+
+/* Another idle age from now on.  Ages stay what they are, counted in units of the new one:
+ * a round or two later they are right. */
+void idle_change(struct idle *idle, uint32_t seconds, uint64_t now_ms);
 
 /* Goes on round the table, VISITS slots or leaves at most, and adds idle pages to
  * SEGMENT, if there is one. */

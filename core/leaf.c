@@ -135,6 +135,15 @@ void leaf_count(struct leaf_table *table, uint64_t leaf, int change)
     (void)before;
 }
 
+int leaf_adopt(struct leaf_table *table, uint64_t leaf, unsigned live)
+{
+    int r = region_adopt(&table->slots, leaf * PAGE_BYTES, PAGE_BYTES);
+
+    if (r == 0)
+        become(word_of(table, leaf), STATE_PRESENT | live);
+    return r;
+}
+
 void leaf_free(struct leaf_table *table, uint64_t leaf)
 {
     word_t *word = word_of(table, leaf);

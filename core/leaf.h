@@ -63,6 +63,10 @@ void leaf_unpin(struct leaf_table *table, uint64_t leaf);
  * beginning, and a count below zero would borrow from the state. */
 void leaf_count(struct leaf_table *table, uint64_t leaf, int change);
 
+/* Takes over a leaf that a former process left with LIVE pages.  Before anybody else is at
+ * work.  -ENOSPC, -ENOMEM as region_adopt(). */
+int leaf_adopt(struct leaf_table *table, uint64_t leaf, unsigned live);
+
 /* Gives the leaf's RAM back when it has no page and no pin. */
 void leaf_free(struct leaf_table *table, uint64_t leaf);
 

@@ -11,7 +11,8 @@
 
 void memory_init(struct memory *memory, uint64_t limit_bytes)
 {
-    memory->limit_bytes = limit_bytes;
+    atomic_init(&memory->limit_bytes, limit_bytes);
+    memory->directory = -1;
     atomic_init(&memory->used_bytes, 0);
     atomic_init(&memory->peak_bytes, 0);
 }
@@ -28,8 +29,9 @@ int memory_charge(struct memory *memory, uint64_t bytes)
     /* Not add-then-check: the overshoot, even taken back at once, would make another
      * thread's charge fail that has room. */
     uint64_t used = atomic_load_explicit(&memory->used_bytes, memory_order_relaxed);
+    uint64_t limit = atomic_load_explicit(&memory->limit_bytes, memory_order_relaxed);
     do {
-        if (bytes > memory->limit_bytes || used > memory->limit_bytes - bytes)
+        if (bytes > limit || used > limit - bytes)
             return -ENOSPC;
     } while (!atomic_compare_exchange_weak_explicit(&memory->used_bytes, &used,
                                                     used + bytes, memory_order_relaxed,

@@ -19,9 +19,11 @@
 #include <stdint.h>
 
 struct memory {
-    uint64_t limit_bytes; /* UINT64_MAX: none */
+    _Atomic uint64_t
+        limit_bytes; /* UINT64_MAX: none; may be lowered below what is used */
     _Atomic uint64_t used_bytes;
     _Atomic uint64_t peak_bytes; /* the most used_bytes ever was */
+    int directory; /* where shared regions are files (state.h); -1: they have no names */
 };
 
 void memory_init(struct memory *memory, uint64_t limit_bytes);

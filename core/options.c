@@ -4,6 +4,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backing.h"
@@ -37,6 +38,7 @@ void options_init(struct options *options)
         .memory_limit = UINT64_MAX,
         .backing_timeout = BACKING_TIMEOUT_S,
         .writeback_limit = UINT64_MAX,
+        .control_mode = 0600,
     };
 }
 
@@ -141,6 +143,16 @@ static int set_memory_lock(struct options *options, const char *value,
     return 0;
 }
 
+static int set_state(struct options *options, const char *value, struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(reason, -EINVAL,
+                          "state=: not a directory; write for example "
+                          "state=/dev/shm/zslot, or leave it out for none");
+    options->state = value;
+    return 0;
+}
+
 static int set_backing(struct options *options, const char *value,
                        struct reason *reason)
 {
@@ -231,6 +243,43 @@ refuse:
         value, WRITEBACK_LIMIT_MIN >> 20);
 }
 
+static int set_control(struct options *options, const char *value,
+                       struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(reason, -EINVAL,
+                          "control=: not a path; write for example "
+                          "control=/run/zslot.sock, or leave it out for none");
+    options->control = value;
+    return 0;
+}
+
+static int set_control_mode(struct options *options, const char *value,
+                            struct reason *reason)
+{
+    char *end;
+    unsigned long mode = strtoul(value, &end, 8);
+
+    if (*value < '0' || *value > '7' || *end != '\0' || mode > 0777)
+        return reason_say(reason, -EINVAL,
+                          "control-mode=%s: not an octal number up to 0777; write for "
+                          "example control-mode=0660",
+                          value);
+    options->control_mode = (unsigned)mode;
+    return 0;
+}
+
+static int set_control_group(struct options *options, const char *value,
+                             struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(reason, -EINVAL,
+                          "control-group=: not a group; write for example "
+                          "control-group=disk");
+    options->control_group = value;
+    return 0;
+}
+
 int options_set(struct options *options, const char *key, const char *value,
                 struct reason *reason)
 {
@@ -278,11 +327,21 @@ int options_complete(const struct options *options, struct reason *reason)
                                    1u << OPTION_backing_timeout |
                                    1u << OPTION_idle_age | 1u << OPTION_writeback_limit;
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if (!options->backing && options->seen & needs_backing & 1u << i)
+        if (!options->backing && !options->backing_follows &&
+            options->seen & needs_backing & 1u << i)
             return reason_say(reason, -EINVAL,
                               "%s is about a backing store, and there is none; write "
                               "backing=PATH too, or leave it out",
                               table[i].key);
+    const unsigned needs_control =
+        1u << OPTION_control_mode | 1u << OPTION_control_group;
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        if (!options->control && options->seen & needs_control & 1u << i)
+            return reason_say(
+                reason, -EINVAL,
+                "%s is about the control socket, and there is none; write "
+                "control=SOCKET too, or leave it out",
+                table[i].key);
     if (options->backing && options->memory_limit == UINT64_MAX && !options->idle_age)
         return reason_say(
             reason, -EINVAL,

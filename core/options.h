@@ -34,13 +34,18 @@ struct options {
     uint64_t memory_limit;         /* bytes; UINT64_MAX: none */
     const char *memory_limit_text; /* as it was typed; borrowed */
     bool memory_lock;
+    const char *state;     /* borrowed as the next one; NULL: none */
     const char *backing;   /* borrowed from who called options_set(); NULL: none */
     uint64_t backing_size; /* bytes; 0: not given */
     bool backing_overwrite;
     uint32_t backing_timeout; /* seconds */
     uint32_t idle_age;        /* seconds; 0: none; OPTIONS_IDLE_AUTO */
     uint64_t writeback_limit; /* bytes a day; UINT64_MAX: none */
-    unsigned seen;            /* a bit per option that was given */
+    const char *control;      /* borrowed; NULL: none */
+    unsigned control_mode;
+    const char *control_group; /* borrowed; NULL: the process's */
+    unsigned seen;             /* a bit per option that was given */
+    bool backing_follows;      /* volume_set_backing() will be called */
 };
 
 void options_init(struct options *options);

@@ -12,11 +12,14 @@
 
 #include "context.h"
 #include "lock.h"
+#include "loop.h"
 #include "memory.h"
 #include "pool.h"
+#include "recompress.h"
 #include "slot.h"
 
 struct writeback;
+struct state;
 
 struct parts {
     struct memory memory;
@@ -24,7 +27,11 @@ struct parts {
     struct pool pool;
     struct context_set contexts;
 
+    struct loop loop;            /* closed when nothing needs it */
     struct writeback *writeback; /* NULL without a backing store */
+    struct state *state;         /* NULL: memory ends with the process */
+
+    struct recompress recompress;
 
     struct lock compact_lock;
     unsigned

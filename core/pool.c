@@ -336,6 +336,51 @@ bool pool_victim_done(struct pool *pool, struct pool_victim *victim)
     return true;
 }
 
+/* -- What a former process left. -- */
+
+unsigned pool_pages_up_to(handle_t handle, uint32_t length)
+{
+    return span_pages_up_to(size_class_of(length), handle_index(handle));
+}
+
+int pool_adopt_begin(struct pool *pool, uint32_t spans)
+{
+    return spans > pool->table.count ? -EUCLEAN : span_adopt_begin(&pool->table, spans);
+}
+
+int pool_adopt(struct pool *pool, handle_t handle, uint32_t length, uint32_t owner)
+{
+    unsigned number = size_class_of(length);
+    int r = span_adopt(&pool->table, handle_span(handle), number, handle_index(handle),
+                       owner);
+
+    if (r == 0) {
+        pool->classes[number].live++;
+        pool->live_bytes += size_classes[number].stride_bytes;
+    }
+    return r;
+}
+
+int pool_adopt_end(struct pool *pool)
+{
+    /* From the last to the first: the free ones are used in rising order then. */
+    for (uint32_t n = pool->table.high; n-- > 0;) {
+        struct span *span = span_at(&pool->table, n);
+        int r = span_adopt_end(&pool->table, n);
+
+        if (r < 0)
+            return r;
+        if (span->live == 0)
+            continue;
+        struct pool_class *class = &pool->classes[span->class];
+        LOCK_FOR_SCOPE(&class->lock);
+        class->spans++;
+        bin_place_locked(pool, class, n);
+    }
+    span_clear_rest(&pool->table);
+    return 0;
+}
+
 uint64_t pool_free_bytes(const struct pool *pool)
 {
     uint64_t committed = pool->table.committed_bytes, live = pool->live_bytes;

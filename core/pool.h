@@ -99,6 +99,27 @@ bool pool_victim_next(struct pool *pool, struct pool_victim *victim, handle_t *h
  * back. */
 bool pool_victim_done(struct pool *pool, struct pool_victim *victim);
 
+/* -- What a former process left; before anybody else is at work. -- */
+
+static inline uint32_t pool_span_of(handle_t handle)
+{
+    return (uint32_t)(handle.value >> 8);
+}
+
+/* OS pages that the span of HANDLE needs for the places up to that of an object of LENGTH
+ * bytes there. */
+unsigned pool_pages_up_to(handle_t handle, uint32_t length);
+
+/* Objects are in the first SPANS spans.  -ENOSPC, -ENOMEM. */
+int pool_adopt_begin(struct pool *pool, uint32_t spans);
+
+/* Slot OWNER refers to an object of LENGTH bytes at HANDLE.  -EUCLEAN: that cannot be, or
+ * another slot does too. */
+int pool_adopt(struct pool *pool, handle_t handle, uint32_t length, uint32_t owner);
+
+/* No more objects.  -ENOSPC, -ENOMEM. */
+int pool_adopt_end(struct pool *pool);
+
 /* RAM in spans that no object uses: free places and ends of spans.  Approximate while
  * others allocate, as is the next. */
 uint64_t pool_free_bytes(const struct pool *pool);

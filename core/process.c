@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "page.h"
@@ -16,6 +17,15 @@
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
 #endif
+
+bool process_be_flusher(void)
+{
+#ifdef PR_SET_IO_FLUSHER
+    return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
+#else
+    return false;
+#endif
+}
 
 bool process_may_lock(void)
 {

@@ -15,6 +15,11 @@
 /* Whether this process may lock as much memory as it likes. */
 bool process_may_lock(void);
 
+/* Tells the kernel that it must not wait for I/O when this thread needs memory, since that I/O
+ * may be what the thread is to serve.  Threads that it makes from now on inherit it; so one call
+ * before there are others is enough.  Whether it may (CAP_SYS_RESOURCE, Linux 5.6). */
+bool process_be_flusher(void);
+
 /* Locks what the process has in RAM now, and its code whether it is there or not;
  * memory that it has and never used, such as nbdkit's 192 MiB of zeroed tables, stays
  * out of RAM.  Mappings that are made later are not locked.  A negative errno. */

@@ -28,6 +28,7 @@ bool promote_object(struct parts *parts, struct context *context,
         content_release(parts, &old);
         content_count(context, &old, &new);
         context_count(context, STAT_promotions, 1);
+        context_count_promoted(context, ticket->content.units);
     }
     room_poke(parts->writeback);
     return true;

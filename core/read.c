@@ -13,6 +13,16 @@
 #include "promote.h"
 #include "writeback.h"
 
+bool read_is_stored(struct parts *parts, slot_t slot)
+{
+    struct slot_age age;
+
+    if (!parts->writeback)
+        return false;
+    slot_look(&parts->slots, slot, &age);
+    return age.state == SLOT_STORED;
+}
+
 /* Copies a locked slot's object to context->object.  All that a lock is held for: what
  * the copy costs, the next reader, writer or compaction of the page does not wait for
  * the codec.  Not straight to the client's buffer either, which may not be in RAM (rule
@@ -27,11 +37,10 @@ static void copy_out(struct parts *parts, struct context *context,
 }
 
 /* BYTES at OFFSET of the page that CONTENT and context->object say. */
-static int expand(struct parts *parts, struct context *context,
-                  const struct slot_content *content, uint32_t offset, uint32_t bytes,
-                  void *out)
+static int expand(struct context *context, const struct slot_content *content,
+                  uint32_t offset, uint32_t bytes, void *out)
 {
-    enum codec_id codec = parts->contexts.choice.id;
+    unsigned id = content->codec;
 
     switch ((enum slot_state)content->state) {
     case SLOT_EMPTY:
@@ -46,10 +55,11 @@ static int expand(struct parts *parts, struct context *context,
     case SLOT_COMPRESSED: {
         void *page = bytes == PAGE_BYTES ? out : context->page;
 
-        if (content->codec != codec)
+        if (id >= CODEC_COUNT ||
+            (codecs[id]->decompressor_init && !context->decompressors[id]))
             return -EIO;
-        int r = codecs[codec]->decompress(context->decompressor, context->object,
-                                          content->length, page);
+        int r = codecs[id]->decompress(context->decompressors[id], context->object,
+                                       content->length, page);
         if (r < 0)
             return r;
         if (page != out)
@@ -70,6 +80,7 @@ static int read_resident(struct parts *parts, slot_t slot, uint32_t offset,
 {
     struct slot_content content;
     struct context *context = context_take(&parts->contexts);
+    uint64_t since_ns = context_times_read(context) ? latency_now_ns() : 0;
 
     if (slot_lock(&parts->slots, slot, SLOT_ACCESS, &content)) {
         copy_out(parts, context, &content);
@@ -77,22 +88,26 @@ static int read_resident(struct parts *parts, slot_t slot, uint32_t offset,
     }
     (void)gate(GATE_READ_COPIED, slot);
 
-    int r = expand(parts, context, &content, offset, bytes, out);
+    int r = expand(context, &content, offset, bytes, out);
     context_count_wanted(context, content.units);
+    if (since_ns > 0 && r == 0)
+        latency_count(&context->latency,
+                      slot_content_is_resident(&content) ? LATENCY_RAM : LATENCY_SAME,
+                      since_ns);
     if (r != -EAGAIN)
         context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
     context_give(&parts->contexts, context);
     return r;
 }
 
-int read_fetched(struct parts *parts, struct context *context,
-                 const struct fetch *fetch, uint32_t offset, uint32_t bytes, void *out)
+int read_fetched(struct context *context, const struct fetch *fetch, uint32_t offset,
+                 uint32_t bytes, void *out)
 {
     struct slot_content content = fetch->ticket.content;
 
     content.state = content.codec == CODEC_NONE ? SLOT_HUGE : SLOT_COMPRESSED;
     memcpy(context->object, fetch->object, content.length);
-    return expand(parts, context, &content, offset, bytes, out);
+    return expand(context, &content, offset, bytes, out);
 }
 
 /* -ESTALE: the page is not stored any more. */
@@ -100,22 +115,26 @@ static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
                        uint32_t offset, uint32_t bytes, void *out)
 {
     struct fetch *fetch;
-    bool warm;
-    int r =
-        ahead && ahead_take(ahead, slot, &fetch, &warm)
-            ? fetch_wait(fetch)
-            : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    bool warm, joined = true;
+    uint64_t since_ns = latency_now_ns();
+    int r = ahead && ahead_take(ahead, slot, &fetch, &warm)
+                ? fetch_wait(fetch)
+                : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm,
+                               &joined);
     if (r == -ESTALE)
         return r;
 
     struct context *context = context_take(&parts->contexts);
     if (r == 0) {
-        r = read_fetched(parts, context, fetch, offset, bytes, out);
+        r = read_fetched(context, fetch, offset, bytes, out);
         /* Wanted twice within a short time. */
         if (r == 0 && warm)
             promote_object(parts, context, fetch);
         fetch_release(fetch);
     }
+    if (r == 0)
+        latency_count(&context->latency, joined ? LATENCY_IN_FLIGHT : LATENCY_BACKING,
+                      since_ns);
     context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
     context_count(context, STAT_bd_reads, r == 0);
     context_give(&parts->contexts, context);
@@ -135,14 +154,23 @@ int read_part(struct parts *parts, struct ahead *ahead, slot_t slot, uint32_t of
     return r;
 }
 
+int read_try_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
+                  void *out)
+{
+    /* Whoever then fetches it accesses it too, and two accesses would make the page warm. */
+    if (read_is_stored(parts, slot))
+        return -EAGAIN;
+    return read_resident(parts, slot, offset, bytes, out);
+}
+
 static int cache_page(struct parts *parts, struct ahead *ahead, slot_t slot)
 {
     struct fetch *fetch;
-    bool warm;
-    int r =
-        ahead_take(ahead, slot, &fetch, &warm)
-            ? fetch_wait(fetch)
-            : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    bool warm, joined;
+    int r = ahead_take(ahead, slot, &fetch, &warm)
+                ? fetch_wait(fetch)
+                : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm,
+                               &joined);
 
     if (r < 0)
         return r == -ESTALE ? 0 : r;
@@ -184,7 +212,29 @@ int read_under_ticket(struct parts *parts, struct context *context, slot_t slot,
     slot_ticket_take_locked(&parts->slots, slot, ticket);
     slot_unlock(&parts->slots, slot);
 
-    r = expand(parts, context, &content, 0, PAGE_BYTES, out);
+    r = expand(context, &content, 0, PAGE_BYTES, out);
+    if (r < 0)
+        slot_ticket_close(&parts->slots, ticket);
+    return r;
+}
+
+int read_quietly(struct parts *parts, struct context *context, slot_t slot, void *out,
+                 struct slot_ticket *ticket)
+{
+    struct slot_content content;
+
+    if (!slot_lock(&parts->slots, slot, SLOT_INSPECT, &content))
+        return -EAGAIN;
+    bool resident = slot_content_is_resident(&content);
+    if (resident) {
+        copy_out(parts, context, &content);
+        slot_ticket_take_locked(&parts->slots, slot, ticket);
+    }
+    slot_unlock(&parts->slots, slot);
+    if (!resident)
+        return -EAGAIN;
+
+    int r = expand(context, &content, 0, PAGE_BYTES, out);
     if (r < 0)
         slot_ticket_close(&parts->slots, ticket);
     return r;

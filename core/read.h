@@ -10,6 +10,7 @@
 #ifndef ZSLOT_READ_H
 #define ZSLOT_READ_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "parts.h"
@@ -20,6 +21,13 @@
 struct ahead;
 int read_part(struct parts *parts, struct ahead *ahead, slot_t slot, uint32_t offset,
               uint32_t bytes, void *out);
+
+/* Whether the page is stored at this moment, without an access to it. */
+bool read_is_stored(struct parts *parts, slot_t slot);
+
+/* As read_part() for who must not wait.  -EAGAIN: the page is stored; this was no access to it. */
+int read_try_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
+                  void *out);
 
 /* Brings stored pages from SLOT up to END to RAM, as far as there is room.  -EIO: one
  * cannot be fetched. */
@@ -33,11 +41,16 @@ int read_cache(struct parts *parts, slot_t slot, slot_t end);
 int read_under_ticket(struct parts *parts, struct context *context, slot_t slot,
                       void *out, struct slot_ticket *ticket);
 
+/* The same of a page in RAM that is an object, for who does not use it: it stays as old as
+ * it is.  -EAGAIN: there is no such object. */
+int read_quietly(struct parts *parts, struct context *context, slot_t slot, void *out,
+                 struct slot_ticket *ticket);
+
 struct fetch;
 
 /* Copies the whole page that FETCH has brought to OUT, which is not context->object.
  * -EIO. */
-int read_fetched(struct parts *parts, struct context *context,
-                 const struct fetch *fetch, uint32_t offset, uint32_t bytes, void *out);
+int read_fetched(struct context *context, const struct fetch *fetch, uint32_t offset,
+                 uint32_t bytes, void *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -39,6 +40,23 @@ static uint64_t round_up(uint64_t n, uint64_t to)
     return (n + to - 1) / to * to;
 }
 
+/* Opens what a shared region is a mapping of. */
+static int open_content(struct region *region, const char *name)
+{
+    struct stat status;
+
+    if (region->memory->directory < 0)
+        region->fd = memfd_create(name, MFD_CLOEXEC);
+    else
+        region->fd = openat(region->memory->directory, name,
+                            O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (region->fd < 0 || fstat(region->fd, &status) < 0)
+        return -errno;
+    if (status.st_size == 0)
+        return ftruncate(region->fd, (off_t)region->bytes) < 0 ? -errno : 0;
+    return (uint64_t)status.st_size == region->bytes ? 0 : -EUCLEAN;
+}
+
 int region_open(struct region *region, enum region_kind kind, const char *name,
                 uint64_t bytes, struct memory *memory, bool lock_in_ram)
 {
@@ -55,13 +73,9 @@ int region_open(struct region *region, enum region_kind kind, const char *name,
 
     int flags = MAP_NORESERVE;
     if (kind == REGION_SHARED) {
-        region->fd = memfd_create(name, MFD_CLOEXEC);
-        if (region->fd < 0)
-            return -errno;
-        if (ftruncate(region->fd, (off_t)region->bytes) < 0) {
-            err = -errno;
+        err = open_content(region, name);
+        if (err < 0)
             goto close_fd;
-        }
         flags |= MAP_SHARED;
     } else
         flags |= MAP_PRIVATE | MAP_ANONYMOUS;
@@ -237,4 +251,38 @@ void region_release(struct region *region, uint64_t offset, uint64_t bytes)
     if (region->lock_in_ram)
         region_unlock_ram(region, offset, bytes);
     memory_uncharge(region->memory, bytes);
+}
+
+bool region_next_content(const struct region *region, uint64_t offset, uint64_t *start,
+                         uint64_t *end)
+{
+    off_t from = lseek(region->fd, (off_t)offset, SEEK_DATA);
+    if (from < 0)
+        return false; /* ENXIO: nothing but a hole up to the end */
+    off_t to = lseek(region->fd, from, SEEK_HOLE);
+
+    *start = (uint64_t)from / PAGE_BYTES * PAGE_BYTES;
+    *end = to < 0 ? region->bytes : round_up((uint64_t)to, PAGE_BYTES);
+    return *start < region->bytes;
+}
+
+int region_adopt(struct region *region, uint64_t offset, uint64_t bytes)
+{
+    int r = memory_charge(region->memory, bytes);
+    if (r < 0 || !region->lock_in_ram)
+        return r;
+    r = region_lock_ram(region, offset, bytes);
+    if (r == 0 && madvise(region->base + offset, bytes, MADV_POPULATE_WRITE) < 0 &&
+        errno != EINVAL) {
+        region_unlock_ram(region, offset, bytes);
+        r = -ENOMEM;
+    }
+    if (r < 0)
+        memory_uncharge(region->memory, bytes);
+    return r;
+}
+
+void region_clear(struct region *region, uint64_t offset, uint64_t bytes)
+{
+    region_depopulate(region, offset, bytes);
 }

@@ -28,7 +28,8 @@
 #include "memory.h"
 
 enum region_kind {
-    REGION_SHARED, /* content: a memfd, whose unused parts go back by hole punching */
+    REGION_SHARED, /* content: a memfd or a file of a state (state.h), whose unused parts
+                     * go back by hole punching */
     REGION_PRIVATE, /* an index, rebuilt at start; reading an untouched part costs no RAM */
 };
 
@@ -50,8 +51,9 @@ struct region {
 };
 
 /* Reserves BYTES (rounded up to whole pages) of address space.  NAME shows in
- * /proc/PID/maps. MEMORY is borrowed until region_close().  -ENOMEM: no address space
- * or no descriptor. */
+ * /proc/PID/maps, and is that of the file if MEMORY says where shared regions are files.
+ * MEMORY is borrowed until region_close().  -ENOMEM: no address space or no descriptor.
+ * -EUCLEAN: there is such a file, and it is not of this size. */
 int region_open(struct region *region, enum region_kind kind, const char *name,
                 uint64_t bytes, struct memory *memory, bool lock_in_ram);
 
@@ -63,12 +65,28 @@ int region_start(struct region *region);
 void region_close(struct region *region);
 
 /* Brings BYTES at OFFSET (both multiples of PAGE_BYTES, not committed now) into RAM,
- * zeroed. -ENOSPC: past the memory limit.  -ENOMEM: the system has no memory, or will
- * not lock it. On failure nothing has changed. */
+ * zeroed; or as it was, where a former process left something in a file.  -ENOSPC: past
+ * the memory limit.  -ENOMEM: the system has no memory, or will not lock it.  On failure
+ * nothing has changed. */
 int region_commit(struct region *region, uint64_t offset, uint64_t bytes);
 
 /* Gives RAM back: what region_commit() brought in.  The content is zeroes
  * afterwards. */
 void region_release(struct region *region, uint64_t offset, uint64_t bytes);
+
+/* -- What a former process left in the file of a shared region. -- */
+
+/* The first run of pages with RAM that ends behind OFFSET, cut to what is behind OFFSET.
+ * False: there are no more. */
+bool region_next_content(const struct region *region, uint64_t offset, uint64_t *start,
+                         uint64_t *end);
+
+/* Takes over what was left at OFFSET, as region_commit() does, with the same errors.  What is
+ * in RAM already is mapped when it is touched: to map 1 GiB takes most of a second, and a
+ * fault there needs no memory that could be lacking.  What is to be locked is mapped now. */
+int region_adopt(struct region *region, uint64_t offset, uint64_t bytes);
+
+/* Gives back RAM that was not committed since. */
+void region_clear(struct region *region, uint64_t offset, uint64_t bytes);
 
 #endif

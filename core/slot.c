@@ -10,6 +10,16 @@
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#ifdef __SANITIZE_THREAD__
+#define HAS_TSAN 1
+#elif defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define HAS_TSAN 1
+#endif
+#endif
+#ifdef HAS_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
 
 #include "gate.h"
 #include "lock.h"
@@ -19,7 +29,7 @@
 struct entry {
     _Atomic uint64_t meta;
     _Atomic uint64_t ref; /* guarded by the lock bit; without it a hint */
-};
+} __attribute__((aligned(16)));
 _Static_assert(sizeof(struct entry) == SLOT_BYTES, "a slot is 16 bytes");
 
 #define LOCKED UINT64_C(1)
@@ -61,9 +71,32 @@ static uint64_t entry_ref(const struct entry *entry)
     return atomic_load_explicit(&entry->ref, memory_order_relaxed);
 }
 
-static void entry_set_ref(struct entry *entry, uint64_t ref)
+/* One instruction, or on other machines what passes for one: a process that is killed has
+ * stored both words or neither (slot.h, Kills).  False: somebody has set WAITERS. */
+static bool entry_try_store(struct entry *entry, uint64_t meta, uint64_t ref,
+                            uint64_t new_meta, uint64_t new_ref)
 {
-    atomic_store_explicit(&entry->ref, ref, memory_order_relaxed);
+#ifdef HAS_TSAN
+    __tsan_release(&entry->meta); /* it does not see into the instruction */
+#endif
+#ifdef __x86_64__
+    bool stored;
+
+    __asm__ volatile("lock cmpxchg16b %1"
+                     : "=@ccz"(stored), "+m"(*entry), "+a"(meta), "+d"(ref)
+                     : "b"(new_meta), "c"(new_ref)
+                     : "memory");
+    return stored;
+#else
+    typedef unsigned __int128 both_t;
+    union {
+        uint64_t words[2]; /* as in memory */
+        both_t both;
+    } before = {{meta, ref}}, after = {{new_meta, new_ref}};
+
+    return __sync_bool_compare_and_swap((both_t *)(void *)entry, before.both,
+                                        after.both);
+#endif
 }
 
 static uint64_t leaf_of(slot_t slot)
@@ -153,16 +186,32 @@ static uint64_t entry_lock(struct entry *entry)
     return meta & ~WAITERS;
 }
 
+static void note_unlocked(struct entry *entry, uint64_t before)
+{
+    lock_note_released(LOCK_RANK_SLOT);
+    assert(before & LOCKED);
+    if (before & WAITERS)
+        futex_wake_all(entry);
+}
+
 /* Stores META, which says nothing of locks, and wakes who waits for any change. */
 static void entry_unlock(struct entry *entry, uint64_t meta)
 {
     uint64_t before =
         atomic_exchange_explicit(&entry->meta, meta, memory_order_release);
 
-    lock_note_released(LOCK_RANK_SLOT);
-    assert(before & LOCKED);
-    if (before & WAITERS)
-        futex_wake_all(entry);
+    note_unlocked(entry, before);
+}
+
+/* The same with another ref. */
+static void entry_unlock_with(struct entry *entry, uint64_t meta, uint64_t ref)
+{
+    uint64_t before, was = entry_ref(entry);
+
+    do
+        before = atomic_load_explicit(&entry->meta, memory_order_relaxed);
+    while (!entry_try_store(entry, before, was, meta, ref));
+    note_unlocked(entry, before);
 }
 
 static uint64_t entry_meta_locked(struct entry *entry)
@@ -227,23 +276,23 @@ static bool is_legal(uint64_t meta, uint64_t ref)
     return false;
 }
 
-/* An edge: NEW takes the place of what a locked slot has; the old content is returned,
- * the age and marks start anew.  Returns the meta to unlock with. */
-static uint64_t switch_locked(struct slot_table *table, slot_t slot, uint64_t meta,
-                              const struct slot_content *new, struct slot_content *old)
+/* An edge: NEW takes the place of what a locked slot has, and the slot is unlocked; the
+ * old content is returned, the age and marks start anew, but for what EXTRA says. */
+static void switch_locked(struct slot_table *table, slot_t slot, uint64_t meta,
+                          uint64_t extra, const struct slot_content *new,
+                          struct slot_content *old)
 {
     struct entry *entry = entry_of(table, slot);
 
     *old = content_of(entry, meta);
-    entry_set_ref(entry, new->ref);
     meta = (uint64_t) new->state << STATE_SHIFT | (uint64_t) new->codec << CODEC_SHIFT |
            (uint64_t) new->length << LENGTH_SHIFT |
-           (uint64_t)(VERSION_OF(meta) + 1) << VERSION_SHIFT;
-    assert(is_legal(meta, entry_ref(entry)));
+           (uint64_t)(VERSION_OF(meta) + 1) << VERSION_SHIFT | extra;
+    assert(is_legal(meta, new->ref));
     int change = (new->state != SLOT_EMPTY) - (old->state != SLOT_EMPTY);
     if (change)
         leaf_count(&table->leaves, leaf_of(slot), change);
-    return meta;
+    entry_unlock_with(entry, meta, new->ref);
 }
 
 static bool ticket_holds(const struct slot_ticket *ticket, const struct entry *entry,
@@ -397,10 +446,8 @@ void slot_put_pinned(struct slot_table *table, slot_t slot,
                      const struct slot_content *new, struct slot_content *old)
 {
     assert(new->state != SLOT_EMPTY &&new->state != SLOT_STORED);
-    struct entry *entry = entry_of(table, slot);
-    uint64_t meta = switch_locked(table, slot, entry_lock(entry), new, old);
 
-    entry_unlock(entry, meta);
+    switch_locked(table, slot, entry_lock(entry_of(table, slot)), 0, new, old);
     (void)gate(GATE_EDGE_DONE, slot);
 }
 
@@ -424,11 +471,9 @@ void slot_clear(struct slot_table *table, slot_t slot, struct slot_content *old)
     if (!leaf_try_pin(&table->leaves, leaf_of(slot)))
         return;
 
-    struct entry *entry = entry_of(table, slot);
-    uint64_t meta = entry_lock(entry);
+    uint64_t meta = entry_lock(entry_of(table, slot));
     /* EMPTY to EMPTY is an edge too: a partial write must see that it was trimmed. */
-    meta = switch_locked(table, slot, meta, &empty, old);
-    entry_unlock(entry, meta);
+    switch_locked(table, slot, meta, 0, &empty, old);
     (void)gate(GATE_EDGE_DONE, slot);
     leaf_unpin(&table->leaves, leaf_of(slot));
 }
@@ -449,9 +494,7 @@ static int switch_if(struct slot_table *table, const struct slot_ticket *ticket,
         leaf_unpin(&table->leaves, leaf);
         return -ESTALE;
     }
-    meta = switch_locked(table, ticket->slot, meta, new, old) | (meta & keep) | set;
-    assert(is_legal(meta, entry_ref(entry)));
-    entry_unlock(entry, meta);
+    switch_locked(table, ticket->slot, meta, (meta & keep) | set, new, old);
     (void)gate(GATE_EDGE_DONE, ticket->slot);
     leaf_unpin(&table->leaves, leaf);
     return 0;
@@ -497,7 +540,8 @@ void slot_move_locked(struct slot_table *table, slot_t slot, uint64_t handle)
 
     assert(STATE_OF(meta) == SLOT_COMPRESSED || STATE_OF(meta) == SLOT_HUGE);
     assert(!(MARKS_OF(meta) & SLOT_WRITING));
-    entry_set_ref(entry, handle);
+    /* By itself: with the old version or the new one the entry is right. */
+    atomic_store_explicit(&entry->ref, handle, memory_order_relaxed);
     entry_store_locked(entry, meta + (UINT64_C(1) << VERSION_SHIFT));
 }
 
@@ -537,6 +581,13 @@ int slot_relocate(struct slot_table *table, const struct slot_ticket *ticket,
 
     moved.ref = address;
     return switch_if(table, ticket, 0, AGE_BITS | MARK_BITS(SLOT_IDLE), 0, &moved, old);
+}
+
+int slot_replace(struct slot_table *table, const struct slot_ticket *ticket,
+                 const struct slot_content *new, struct slot_content *old)
+{
+    assert(new->state == SLOT_COMPRESSED);
+    return switch_if(table, ticket, 0, AGE_BITS | MARK_BITS(SLOT_IDLE), 0, new, old);
 }
 
 void slot_abort_writing(struct slot_table *table, const struct slot_ticket *ticket)
@@ -604,7 +655,10 @@ static struct slot_age age_of(uint64_t meta)
         return (struct slot_age){.state = SLOT_EMPTY};
     return (struct slot_age){.state = (uint8_t)STATE_OF(meta),
                              .visits = (uint8_t)VISITS_OF(meta),
-                             .units = (uint8_t)UNITS_OF(meta)};
+                             .units = (uint8_t)UNITS_OF(meta),
+                             .marks = (uint8_t)MARKS_OF(meta),
+                             .codec = (uint8_t)CODEC_OF(meta),
+                             .length = (uint16_t)LENGTH_OF(meta)};
 }
 
 void slot_look(struct slot_table *table, slot_t slot, struct slot_age *age)
@@ -651,6 +705,109 @@ void slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_units,
                      struct slot_age *before)
 {
     add_one(table, slot, UNITS_SHIFT, SLOT_UNITS_MAX, idle_units, before);
+}
+
+bool slot_mark_idle(struct slot_table *table, slot_t slot, unsigned units)
+{
+    struct slot_content content;
+    bool marked = false;
+
+    if (!slot_lock(table, slot, SLOT_INSPECT, &content))
+        return false;
+    if (content.state != SLOT_EMPTY && content.units >= units) {
+        struct entry *entry = entry_of(table, slot);
+
+        entry_store_locked(entry, entry_meta_locked(entry) | MARK_BITS(SLOT_IDLE));
+        marked = true;
+    }
+    slot_unlock(table, slot);
+    return marked;
+}
+
+/* -- What a former process left. -- */
+
+/* The locks and marks of a process that is no more. */
+#define DEAD_BITS                                                                      \
+    (LOCKED | WAITERS | MARK_BITS(SLOT_WRITING) | MARK_BITS(SLOT_FETCHING))
+
+/* Calls FN for the pages of a leaf, and counts them. */
+static int walk_leaf(const struct slot_table *table, uint64_t leaf,
+                     struct entry *entries, slot_found_fn *fn, void *opaque,
+                     unsigned *live, slot_t *slot)
+{
+    *live = 0;
+    for (unsigned i = 0; i < LEAF_SLOTS; i++) {
+        uint64_t meta =
+            atomic_load_explicit(&entries[i].meta, memory_order_relaxed) & ~DEAD_BITS;
+        struct slot_content content = content_of(&entries[i], meta);
+
+        *slot = leaf * LEAF_SLOTS + i;
+        if (!is_legal(meta, content.ref) ||
+            (*slot >= table->slots && content.state != SLOT_EMPTY))
+            return -EUCLEAN;
+        if (content.state == SLOT_EMPTY)
+            continue;
+        ++*live;
+        int r = fn(opaque, *slot, &content);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int slot_table_survey(const struct slot_table *table, slot_found_fn *fn, void *opaque,
+                      slot_t *slot)
+{
+    const struct region *region = &table->leaves.slots;
+    struct entry entries[LEAF_SLOTS];
+
+    for (uint64_t start, end = 0; region_next_content(region, end, &start, &end);)
+        for (; start < end; start += PAGE_BYTES) {
+            unsigned live;
+
+            /* Not through the mapping, which cannot be used yet (region.h). */
+            *slot = start / SLOT_BYTES;
+            if (pread(region->fd, entries, PAGE_BYTES, (off_t)start) != PAGE_BYTES)
+                return -EIO;
+            int r =
+                walk_leaf(table, start / PAGE_BYTES, entries, fn, opaque, &live, slot);
+            if (r < 0)
+                return r;
+        }
+    return 0;
+}
+
+static int adopt_leaf(struct slot_table *table, uint64_t leaf, slot_found_fn *fn,
+                      void *opaque, slot_t *slot)
+{
+    struct entry *entries =
+        (struct entry *)table->leaves.slots.base + leaf * LEAF_SLOTS;
+    unsigned live;
+
+    for (unsigned i = 0; i < LEAF_SLOTS; i++)
+        if (entries[i].meta & DEAD_BITS)
+            atomic_fetch_and(&entries[i].meta, ~DEAD_BITS);
+    int r = walk_leaf(table, leaf, entries, fn, opaque, &live, slot);
+    if (r < 0)
+        return r;
+    if (live > 0)
+        return leaf_adopt(&table->leaves, leaf, live);
+    region_clear(&table->leaves.slots, leaf * PAGE_BYTES, PAGE_BYTES);
+    return 0;
+}
+
+int slot_table_adopt(struct slot_table *table, slot_found_fn *fn, void *opaque,
+                     slot_t *slot)
+{
+    const struct region *region = &table->leaves.slots;
+
+    for (uint64_t start, end = 0; region_next_content(region, end, &start, &end);)
+        for (; start < end; start += PAGE_BYTES) {
+            int r = adopt_leaf(table, start / PAGE_BYTES, fn, opaque, slot);
+            if (r < 0)
+                return r;
+        }
+    return 0;
 }
 
 /* -- Checks. -- */

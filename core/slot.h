@@ -23,6 +23,7 @@
  *   any                --slot_clear()-->        EMPTY                  trim, zero
  *   STORED             --slot_put_if()-->       COMPRESSED HUGE        promotion
  *   COMPRESSED HUGE    --slot_move_locked()-->  the same               compaction
+ *   COMPRESSED HUGE    --slot_replace()-->      COMPRESSED             recompression
  *   COMPRESSED HUGE    --slot_commit()-->       STORED                 writeback
  *
  * slot_begin_writing_locked() and slot_abort_writing(), slot_begin_fetching_locked()
@@ -49,6 +50,13 @@
  *   L3  Locks are short (a copy of an object): who finds one taken spins a little, then
  *       sleeps on the slot's own word (futex).  Readers of a page that is being fetched
  *       wait in fetch.c, which has the bytes for them.
+ *
+ * Kills.  Of a process that is killed in the middle of anything, the table may be all that
+ * the next one has (state.h).
+ *   K1  An edge stores the whole entry by one instruction, a move its ref.  So an entry is
+ *       at every moment that of before or of after, apart from the lock and the marks.
+ *   K2  A lock, a waiter, WRITING and FETCHING concern the process that was killed:
+ *       slot_table_adopt() takes them off.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -204,6 +212,11 @@ uint64_t slot_free_leaves(struct slot_table *table);
 
 /* -- Edges of compaction and writeback. -- */
 
+/* A shorter object of the same page (recompression): age and IDLE stay.  -ESTALE: see
+ * V2. */
+int slot_replace(struct slot_table *table, const struct slot_ticket *ticket,
+                 const struct slot_content *new, struct slot_content *old);
+
 /* The object of a locked slot has been copied to HANDLE.  Does not unlock. */
 void slot_move_locked(struct slot_table *table, slot_t slot, uint64_t handle);
 
@@ -245,9 +258,11 @@ void slot_wait_locked(struct slot_table *table, slot_t slot);
 struct slot_age {
     uint8_t state; /* enum slot_state; the rest is 0 for an EMPTY slot */
     uint8_t visits, units;
+    uint8_t marks, codec;
+    uint16_t length;
 };
 
-/* The ages as they are.  Takes no lock: they may be others by now. */
+/* The ages as they are, and what else there is.  Takes no lock: it may be other by now. */
 void slot_look(struct slot_table *table, slot_t slot, struct slot_age *age);
 
 /* Adds a visit, and marks the slot IDLE when that makes the most there are. */
@@ -256,6 +271,25 @@ void slot_visit(struct slot_table *table, slot_t slot, struct slot_age *before);
 /* Adds a unit, and marks the slot IDLE when that makes IDLE_UNITS. */
 void slot_grow_older(struct slot_table *table, slot_t slot, unsigned idle_units,
                      struct slot_age *before);
+
+/* Marks the slot IDLE if it is UNITS old or older and has content.  Whether it did. */
+bool slot_mark_idle(struct slot_table *table, slot_t slot, unsigned units);
+
+/* -- What a former process left. -- */
+
+/* Told of each page that is not EMPTY.  A negative errno ends the walk. */
+typedef int slot_found_fn(void *opaque, slot_t slot,
+                          const struct slot_content *content);
+
+/* Before slot_table_start(): changes nothing.  -EUCLEAN, and *SLOT: that entry is one
+ * which the machine does not allow; others are what FN returned. */
+int slot_table_survey(const struct slot_table *table, slot_found_fn *fn, void *opaque,
+                      slot_t *slot);
+
+/* After it, before anybody else is at work: the table has these pages from now on.  Errors
+ * as slot_table_survey(), and -ENOSPC, -ENOMEM: no RAM for a leaf. */
+int slot_table_adopt(struct slot_table *table, slot_found_fn *fn, void *opaque,
+                     slot_t *slot);
 
 /* -- Checks. -- */
 

@@ -14,6 +14,7 @@
 #define LIVE_MASK 0x1fffu
 #define USED 0x2000u
 #define TRIED 0x4000u /* to clean */
+#define HELD TRIED    /* of a block that is not USED */
 #define FILLED_SHIFT 15
 #define FILLED_MASK 0x3f8000u
 #define FILLED_UNIT 64u
@@ -164,12 +165,34 @@ int space_open(struct space *space, uint64_t backing_bytes, struct memory *memor
     return 0;
 }
 
+int space_note_writes(struct space *space, struct memory *memory, bool lock_in_ram)
+{
+    /* As large as for the largest store: it may be used with another size next time. */
+    return region_open(&space->writes, REGION_SHARED, "zslot-writes",
+                       map_words(UINT32_MAX) * sizeof(uint64_t), memory, lock_in_ram);
+}
+
+uint64_t space_writes_bytes(uint64_t backing_bytes)
+{
+    uint64_t bytes = map_words(block_count(backing_bytes)) * sizeof(uint64_t);
+
+    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
+static int start_region(struct region *region, uint64_t bytes)
+{
+    int r = region_start(region);
+
+    return r < 0 ? r : region_commit(region, 0, bytes);
+}
+
 int space_start(struct space *space)
 {
-    int r = region_start(&space->region);
-    if (r < 0)
-        return r;
-    r = region_commit(&space->region, 0, space->region.bytes);
+    int r = start_region(&space->region, space->region.bytes);
+    if (r == 0 && space->writes.base)
+        r = start_region(
+            &space->writes,
+            space_writes_bytes(((uint64_t)space->blocks + 1) * BLOCK_BYTES));
     if (r < 0)
         return r;
     uint64_t words = map_words(space->blocks), some = some_words(space->blocks);
@@ -187,15 +210,112 @@ void space_close(struct space *space)
         return;
     lock_destroy(&space->lock);
     region_close(&space->region);
+    region_close(&space->writes);
+}
+
+/* -- What a write may come to, even when this process is no more. -- */
+
+/* Before the write is submitted, and after it was answered.  By the writeback thread alone;
+ * atomic for the order only. */
+static void note_writes(struct space *space, uint32_t first, uint32_t count, bool set)
+{
+    _Atomic uint64_t *bits = (_Atomic uint64_t *)space->writes.base;
+
+    if (!bits)
+        return;
+    for (uint32_t block = first; block < first + count; block++) {
+        uint64_t bit = UINT64_C(1) << block % 64;
+
+        if (set)
+            atomic_fetch_or(&bits[block / 64], bit);
+        else
+            atomic_fetch_and(&bits[block / 64], ~bit);
+    }
+}
+
+void space_adopt_begin(struct space *space)
+{
+    const uint64_t *writes = (const uint64_t *)space->writes.base;
+    LOCK_FOR_SCOPE(&space->lock);
+    struct block_map none = space->empty;
+
+    space->empty = space->free;
+    space->free = none;
+    for (uint32_t block = 1; writes && block <= space->blocks; block++) {
+        if (block % 64 == 0 && writes[block / 64] == 0)
+            block += 63; /* and the loop adds one */
+        else if (writes[block / 64] >> block % 64 & 1) {
+            map_clear(&space->empty, block, 1);
+            atomic_store(word_of(space, block), HELD);
+            space->held++;
+        }
+    }
+}
+
+int space_adopt(struct space *space, address_t address, uint32_t length)
+{
+    uint32_t block = address_block(address), bytes = block_object_bytes(length);
+
+    if (block < 1 || block > space->blocks)
+        return -EUCLEAN;
+    LOCK_FOR_SCOPE(&space->lock);
+    uint32_t now = atomic_load(word_of(space, block));
+    if (now == HELD) {
+        /* A slot refers to a block only when nothing is under way to it any more: the
+         * note is from before the store was used by another way, without notes. */
+        note_writes(space, block, 1, false);
+        map_set(&space->empty, block, 1);
+        space->held--;
+        now = 0;
+    }
+    if ((now & LIVE_MASK) + bytes > BLOCK_BYTES)
+        return -EUCLEAN;
+    if (now == 0) {
+        /* As if it had been full when it landed: then the cleaner looks at it. */
+        now = USED | BLOCK_BYTES / FILLED_UNIT << FILLED_SHIFT;
+        map_clear(&space->empty, block, 1);
+    }
+    atomic_store(word_of(space, block), now + bytes);
+    space->live_bytes += bytes;
+    return 0;
+}
+
+void space_forget_writes(struct space *space)
+{
+    if (space->writes.base)
+        memset(space->writes.base, 0,
+               space_writes_bytes(((uint64_t)space->blocks + 1) * BLOCK_BYTES));
+}
+
+void space_let_go(struct space *space)
+{
+    LOCK_FOR_SCOPE(&space->lock);
+
+    for (uint32_t block = 1; block <= space->blocks && space->held > 0; block++)
+        if (atomic_load(word_of(space, block)) == HELD) {
+            note_writes(space, block, 1, false);
+            atomic_store(word_of(space, block), 0);
+            map_set(&space->empty, block, 1);
+            space->held--;
+        }
 }
 
 /* -- Blocks come and go. -- */
+
+static uint32_t take_noted(struct space *space, struct block_map *map, uint32_t most,
+                           uint32_t *first)
+{
+    uint32_t count = take_run(space, map, most, first);
+
+    note_writes(space, *first, count, true);
+    return count;
+}
 
 uint32_t space_take_empty(struct space *space, uint32_t most, uint32_t *first)
 {
     LOCK_FOR_SCOPE(&space->lock);
 
-    return space->empty.count ? take_run(space, &space->empty, most, first) : 0;
+    return space->empty.count ? take_noted(space, &space->empty, most, first) : 0;
 }
 
 uint32_t space_take(struct space *space, uint32_t most, uint32_t *first)
@@ -204,7 +324,7 @@ uint32_t space_take(struct space *space, uint32_t most, uint32_t *first)
         LOCK_FOR_SCOPE(&space->lock);
 
         if (space->free.count > 0)
-            return take_run(space, &space->free, most, first);
+            return take_noted(space, &space->free, most, first);
     }
     return space_take_empty(space, most, first);
 }
@@ -227,6 +347,7 @@ void space_put_back(struct space *space, uint32_t first, uint32_t count, bool di
         assert(atomic_load(word_of(space, block)) == 0);
         assert(!map_has(&space->free, block) && !map_has(&space->empty, block));
     }
+    note_writes(space, first, count, false);
     map_set(discarded ? &space->free : &space->empty, first, count);
 }
 
@@ -251,6 +372,7 @@ void space_landed(struct space *space, uint32_t block, uint32_t live_bytes)
     assert(atomic_load(word_of(space, block)) == 0);
     space->live_bytes += live_bytes;
     space->landed_bytes += live_bytes;
+    note_writes(space, block, 1, false);
     atomic_store(word_of(space, block),
                  USED | live_bytes | live_bytes / FILLED_UNIT << FILLED_SHIFT);
 }
@@ -327,7 +449,7 @@ void space_set_tried(struct space *space, uint32_t block, bool tried)
 int space_check(struct space *space)
 {
     uint64_t live_bytes = 0;
-    uint32_t free = 0, empty = 0;
+    uint32_t free = 0, empty = 0, held = 0;
     LOCK_FOR_SCOPE(&space->lock);
 
     for (uint32_t block = 1; block <= space->blocks; block++) {
@@ -336,14 +458,18 @@ int space_check(struct space *space)
         bool is_empty = map_has(&space->empty, block);
         bool is_used = now & USED && now & LIVE_MASK && !(now & PIN_MASK);
 
-        if (is_free + is_empty + is_used != 1 || (!is_used && now != 0))
+        bool is_held = now == HELD;
+
+        if (is_free + is_empty + is_used + is_held != 1 ||
+            (!is_used && !is_held && now != 0))
             return -EUCLEAN;
+        held += is_held;
         free += is_free;
         empty += is_empty;
         live_bytes += now & LIVE_MASK;
     }
     return free == space->free.count && empty == space->empty.count &&
-                   live_bytes == space->live_bytes
+                   held == space->held && live_bytes == space->live_bytes
                ? 0
                : -EUCLEAN;
 }

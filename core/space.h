@@ -24,6 +24,11 @@
  *
  * An account of 4 bytes and two bits per block: 1/1000 of the backing store, in RAM.
  *
+ * After a restart. space_adopt() is told of what slots refer to, and all other blocks are
+ * EMPTY, since something may be in them.  Where a write can outlive us (backing.h), which
+ * blocks are FILLING is noted in the state, a bit per block: the next process HOLDs those,
+ * and fills them only when what was under way to them cannot come any more.
+ *
  * SPDX-License-Identifier: BSD-3-Clause
  */
 #ifndef ZSLOT_SPACE_H
@@ -47,6 +52,9 @@ struct space {
     struct region region; /* a word per block, and the maps */
     uint32_t blocks;      /* how many can be used, and numbers from 1 to that */
 
+    struct region writes; /* a bit per block that is FILLING, if it is to be noted */
+    uint32_t held;
+
     struct lock lock;
     struct block_map free, empty; /* guarded by lock; counts are read without */
     _Atomic uint64_t live_bytes;
@@ -61,6 +69,27 @@ void space_close(struct space *space);
 
 /* The RAM that the account of so large a backing store takes. */
 uint64_t space_fixed_bytes(uint64_t backing_bytes);
+
+/* Between open and start: notes in the state what is FILLING, which takes so much RAM in
+ * addition.  Errors as region_open(). */
+int space_note_writes(struct space *space, struct memory *memory, bool lock_in_ram);
+uint64_t space_writes_bytes(uint64_t backing_bytes);
+
+/* -- After a restart: after space_start(), before anybody else is at work. -- */
+
+/* The store is one that slots may refer to; what was under way to it is HELD. */
+void space_adopt_begin(struct space *space);
+
+/* A slot refers to an object of LENGTH bytes at ADDRESS.  -EUCLEAN: that cannot be. */
+int space_adopt(struct space *space, address_t address, uint32_t length);
+
+/* Instead of both: it is a new one, and what is noted concerns another. */
+void space_forget_writes(struct space *space);
+
+/* What was HELD becomes EMPTY. */
+void space_let_go(struct space *space);
+
+/* -- Blocks come and go. -- */
 
 /* Blocks to fill, MOST at most, one behind the other from *FIRST on; how many: 0 when
  * there are none. */

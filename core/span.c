@@ -9,6 +9,8 @@
 
 #include "cleanup.h"
 
+#define SPANS_PER_PAGE (PAGE_BYTES / sizeof(struct span))
+
 int span_table_open(struct span_table *table, uint32_t count, struct memory *memory,
                     bool lock_in_ram)
 {
@@ -47,6 +49,15 @@ void span_table_close(struct span_table *table)
     lock_destroy(&table->lock);
 }
 
+/* Descriptors get RAM a page of them at a time, and keep it. */
+static int commit_descriptors(struct span_table *table, uint32_t number)
+{
+    if (number % SPANS_PER_PAGE != 0)
+        return 0;
+    return region_commit(&table->spans, (uint64_t)number * sizeof(struct span),
+                         PAGE_BYTES);
+}
+
 int span_take(struct span_table *table, unsigned class, uint32_t *number)
 {
     LOCK_FOR_SCOPE(&table->lock);
@@ -57,13 +68,9 @@ int span_take(struct span_table *table, unsigned class, uint32_t *number)
     else {
         if (table->high == table->count)
             return -ENOSPC;
-        /* Descriptors get RAM a page of them at a time, and keep it. */
-        if (table->high % (PAGE_BYTES / sizeof(struct span)) == 0) {
-            int r = region_commit(
-                &table->spans, (uint64_t)table->high * sizeof(struct span), PAGE_BYTES);
-            if (r < 0)
-                return r;
-        }
+        int r = commit_descriptors(table, table->high);
+        if (r < 0)
+            return r;
         taken = table->high++;
     }
 
@@ -93,10 +100,15 @@ void span_drop(struct span_table *table, uint32_t number)
     table->free_head = number;
 }
 
-static unsigned pages_up_to(unsigned class, unsigned index)
+unsigned span_pages_up_to(unsigned class, unsigned index)
 {
     return ((index + 1) * size_classes[class].stride_bytes + PAGE_BYTES - 1) /
            PAGE_BYTES;
+}
+
+uint64_t span_descriptor_pages(uint32_t count)
+{
+    return (count + SPANS_PER_PAGE - 1) / SPANS_PER_PAGE;
 }
 
 unsigned span_lowest_free(const struct span *span)
@@ -149,7 +161,7 @@ int span_place(struct span_table *table, uint32_t number, unsigned *index)
     unsigned place = span_lowest_free(span);
     assert(place < size_classes[span->class].objects);
 
-    unsigned pages = pages_up_to(span->class, place);
+    unsigned pages = span_pages_up_to(span->class, place);
     if (pages > span->pages) {
         int r = region_commit(&table->objects,
                               (uint64_t)number * SPAN_BYTES + span->pages * PAGE_BYTES,
@@ -189,7 +201,8 @@ void span_set_owner(struct span_table *table, uint32_t number, unsigned index,
 void span_trim(struct span_table *table, uint32_t number)
 {
     struct span *span = span_at(table, number);
-    unsigned keep = span->live ? pages_up_to(span->class, span_highest_used(span)) : 0;
+    unsigned keep =
+        span->live ? span_pages_up_to(span->class, span_highest_used(span)) : 0;
 
     if (keep >= span->pages)
         return;
@@ -197,4 +210,78 @@ void span_trim(struct span_table *table, uint32_t number)
                    (uint64_t)(span->pages - keep) * PAGE_BYTES);
     table->committed_bytes -= (uint64_t)(span->pages - keep) * PAGE_BYTES;
     span->pages = (uint8_t)keep;
+}
+
+/* -- What a former process left. -- */
+
+int span_adopt_begin(struct span_table *table, uint32_t count)
+{
+    for (; table->high < count; table->high++) {
+        int r = commit_descriptors(table, table->high);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int span_adopt(struct span_table *table, uint32_t number, unsigned class,
+               unsigned index, uint32_t owner)
+{
+    if (number >= table->high || index >= size_classes[class].objects)
+        return -EUCLEAN;
+    struct span *span = span_at(table, number);
+    if (span->live == 0) {
+        span->class = (uint8_t) class;
+        span->prev = span->next = SPAN_NONE;
+        span->isolated = true;
+    }
+    if (span->class != class || span->used[index / 64] >> index % 64 & 1)
+        return -EUCLEAN;
+
+    unsigned pages = span_pages_up_to(class, index);
+    if (pages > span->pages)
+        span->pages = (uint8_t)pages;
+    span->used[index / 64] |= UINT64_C(1) << index % 64;
+    span->live++;
+    /* Behind an object of another class its owner is there already: it was set before any
+     * slot referred to the place. */
+    if (class == SIZE_CLASS_RAW)
+        span_set_owner(table, number, index, owner);
+    return 0;
+}
+
+int span_adopt_end(struct span_table *table, uint32_t number)
+{
+    struct span *span = span_at(table, number);
+
+    if (span->live == 0) {
+        span->next = table->free_head;
+        table->free_head = number;
+        return 0;
+    }
+    int r = region_adopt(&table->objects, (uint64_t)number * SPAN_BYTES,
+                         span->pages * (uint64_t)PAGE_BYTES);
+    if (r == 0)
+        table->committed_bytes += span->pages * (uint64_t)PAGE_BYTES;
+    return r;
+}
+
+void span_clear_rest(struct span_table *table)
+{
+    for (uint64_t start, end = 0;
+         region_next_content(&table->objects, end, &start, &end);)
+        while (start < end) {
+            uint64_t number = start / SPAN_BYTES, stop = (number + 1) * SPAN_BYTES;
+            uint64_t from = number * SPAN_BYTES;
+
+            if (number < table->high)
+                from += span_at(table, (uint32_t)number)->pages * (uint64_t)PAGE_BYTES;
+            if (from < start)
+                from = start;
+            if (stop > end)
+                stop = end;
+            if (from < stop)
+                region_clear(&table->objects, from, stop - from);
+            start = stop;
+        }
 }

@@ -88,6 +88,11 @@ int span_place(struct span_table *table, uint32_t number, unsigned *index);
 
 void span_unplace(struct span_table *table, uint32_t number, unsigned index);
 
+/* OS pages that a span of CLASS needs for its places up to INDEX; and those of descriptors
+ * for COUNT spans. */
+unsigned span_pages_up_to(unsigned class, unsigned index);
+uint64_t span_descriptor_pages(uint32_t count);
+
 /* The lowest free place; the number of places when full. */
 unsigned span_lowest_free(const struct span *span);
 
@@ -103,6 +108,23 @@ unsigned span_highest_used(const struct span *span);
 uint32_t span_owner(const struct span_table *table, uint32_t number, unsigned index);
 void span_set_owner(struct span_table *table, uint32_t number, unsigned index,
                     uint32_t owner);
+
+/* -- What a former process left; before anybody else is at work. -- */
+
+/* The first COUNT windows may have had spans.  -ENOSPC, -ENOMEM: no RAM for their
+ * descriptors. */
+int span_adopt_begin(struct span_table *table, uint32_t count);
+
+/* There is an object of CLASS at this place.  -EUCLEAN: there cannot be. */
+int span_adopt(struct span_table *table, uint32_t number, unsigned class,
+               unsigned index, uint32_t owner);
+
+/* No more objects: takes over the RAM of a span, or puts it among the free ones when it
+ * has none. */
+int span_adopt_end(struct span_table *table, uint32_t number);
+
+/* Gives back RAM that belongs to no span. */
+void span_clear_rest(struct span_table *table);
 
 /* Gives back RAM behind the last used place. */
 void span_trim(struct span_table *table, uint32_t number);

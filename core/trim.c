@@ -40,7 +40,7 @@ static int zero_part(struct parts *parts, uint64_t offset, uint64_t end)
         return 0; /* nothing to merge with, and no RAM to be had for it */
 
     return write_part(parts, slot, (uint32_t)(offset % PAGE_BYTES),
-                      (uint32_t)(end - offset), NULL);
+                      (uint32_t)(end - offset), NULL, &write_waits);
 }
 
 int trim_zero(struct parts *parts, uint64_t offset, uint64_t bytes)

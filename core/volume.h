@@ -9,7 +9,8 @@
  * Life. volume_open() finds out all that can fail before a fork; volume_start() makes
  * the memory usable after it, and locks it in RAM when asked to.  volume_close() frees
  * everything, started or not.  A volume that is never closed leaves nothing behind: its
- * memory has no name.
+ * memory has no name.  But with a state it has: whether closed or killed at any moment, its
+ * pages are there for the next volume_open() with that directory (state.h).
  *
  * Ranges are in bytes and may begin and end anywhere within the size.  A request is
  * served page by page: requests that overlap in time may be seen interleaved, at the
@@ -28,9 +29,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "filter.h"
 #include "options.h"
 #include "reason.h"
+#include "report.h"
 #include "stats.h"
+#include "steer.h"
 
 /* The unit in which pages are kept; requests in multiples of it are the fast ones. */
 #define VOLUME_PAGE_BYTES 4096u
@@ -51,9 +55,27 @@ int volume_set_backing(struct volume *volume, struct backing *backing,
 
 uint64_t volume_size_bytes(const struct volume *volume);
 
+/* Hexadecimal digits, the same for as long as the volume keeps its pages, and never those
+ * of another one: a client that was away compares them, and knows whether what it wrote
+ * is still there. */
+const char *volume_identity(const struct volume *volume);
+
 int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out);
 int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
                  const void *data);
+
+/* The same for a thread that must not wait for the backing store or for room.  -EAGAIN: it would
+ * have to; of a write the first *DONE bytes are written, of a read any may be at OUT. */
+int volume_try_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out);
+int volume_try_write(struct volume *volume, uint64_t offset, uint64_t bytes,
+                     const void *data, uint64_t *done);
+
+/* A write that waits, for as long as it is wanted: IS_WANTED is asked before each page is
+ * changed, and again after each wait.  -ECANCELED: it was not wanted any more; pages before that are
+ * written.  For a client that may have gone away and written the same pages anew. */
+typedef bool volume_wanted_fn(void *opaque);
+int volume_write_while(struct volume *volume, uint64_t offset, uint64_t bytes,
+                       const void *data, volume_wanted_fn *is_wanted, void *opaque);
 
 /* Forgets whole pages within the range, which then read as zeroes; the rest of it
  * stays. */
@@ -92,9 +114,57 @@ void volume_stats(struct volume *volume, struct stats *stats);
  * last. */
 const char *volume_backing_name(unsigned i);
 
+/* Whether there is a state that is not on a tmpfs, so that its pages are written to a disk
+ * behind our back. */
+bool volume_state_is_on_disk(const struct volume *volume);
+
+/* Pages that were in the state already. */
+uint64_t volume_found_pages(const struct volume *volume);
+
+/* -- For the control endpoint, in a volume with control=. -- */
+
+/* Runs FN in the thread of the volume's event loop, between start and close, and waits for
+ * its end.  -ENOMEM: it did not run. */
+struct event_base;
+typedef void volume_loop_fn(void *opaque, struct event_base *base);
+int volume_call(struct volume *volume, volume_loop_fn *fn, void *opaque);
+
+/* By any thread; WORK counts what they have done, and can end them early.  With
+ * volume_compact() and volume_writeback() these are long work. */
+int volume_mark_idle(struct volume *volume, uint32_t age_s, struct work *work);
+int volume_writeback_some(struct volume *volume, const struct filter *filter,
+                          struct work *work);
+int volume_recompress(struct volume *volume, struct codec_choice choice,
+                      const struct filter *filter, struct work *work);
+uint64_t volume_compact_slowly(struct volume *volume, struct work *work);
+
+/* In the thread of the loop.  See steer.h. */
+int volume_set(struct volume *volume, const struct steer_pair *pairs, unsigned count,
+               struct reason *reason);
+
+/* A slot, for people: its letters as in slot.h, and how many units of time old it is
+ * (report.h). */
+struct volume_slot {
+    char state, marks[4]; /* ended by 0 */
+    uint8_t age_units;
+    uint16_t length;   /* of the object, 0 without one */
+    const char *codec; /* NULL: not compressed */
+};
+
+/* COUNT slots from FROM on, fewer at the end; how many.  By any thread. */
+uint64_t volume_look(struct volume *volume, uint64_t from, uint64_t count,
+                     struct volume_slot *slots);
+
+/* In the thread of the loop. */
+void volume_report(struct volume *volume, struct report *report);
+
 /* Whether the process's own code and data are locked in RAM too (memory-lock=true and
  * the right to lock that much). */
 bool volume_process_is_locked(const struct volume *volume);
+
+/* Whether the kernel was told that the calling thread of volume_start(), and what it makes,
+ * serves I/O (PR_SET_IO_FLUSHER). */
+bool volume_process_is_flusher(const struct volume *volume);
 
 /* Walks all there is and compares; nobody else may be at work.  -EUCLEAN with a
  * sentence. */

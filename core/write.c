@@ -47,7 +47,7 @@ static int build(struct parts *parts, struct context *context, slot_t slot,
         return 0;
     }
 
-    enum codec_id codec = parts->contexts.choice.id;
+    enum codec_id codec = context->choice.id;
     uint32_t length = codecs[codec]->compress(context->compressor, context->page,
                                               COMPRESSED_BYTES_MAX, context->object);
     const void *object = context->object;
@@ -192,13 +192,14 @@ static int merge_stored(struct parts *parts, slot_t slot, uint32_t offset,
                         uint32_t bytes, const void *data)
 {
     struct fetch *fetch;
-    bool warm;
-    int r = fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm);
+    bool warm, joined;
+    int r =
+        fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm, &joined);
     if (r < 0)
         return r;
 
     struct context *context = context_take(&parts->contexts);
-    r = read_fetched(parts, context, fetch, 0, PAGE_BYTES, context->page);
+    r = read_fetched(context, fetch, 0, PAGE_BYTES, context->page);
     if (r == 0)
         r = merge(parts, context, &fetch->ticket, offset, bytes, data);
     context_give(&parts->contexts, context);
@@ -208,15 +209,21 @@ static int merge_stored(struct parts *parts, slot_t slot, uint32_t offset,
 
 /* One try.  -ESTALE: somebody else wrote in between. */
 static int try_write(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
-                     const void *data)
+                     const void *data, bool may_wait)
 {
+    bool whole = bytes == PAGE_BYTES && data;
+
+    /* No access yet, since there will be another one. */
+    if (!whole && !may_wait && read_is_stored(parts, slot))
+        return -EAGAIN;
+
     struct context *context = context_take(&parts->contexts);
-    int r = bytes == PAGE_BYTES && data
-                ? put_whole(parts, context, slot, data)
-                : merge_resident(parts, context, slot, offset, bytes, data);
+    int r = whole ? put_whole(parts, context, slot, data)
+                  : merge_resident(parts, context, slot, offset, bytes, data);
 
     context_give(&parts->contexts, context);
-    return r == -EAGAIN ? merge_stored(parts, slot, offset, bytes, data) : r;
+    return r == -EAGAIN && may_wait ? merge_stored(parts, slot, offset, bytes, data)
+                                    : r;
 }
 
 static void count_event(struct parts *parts, enum stat_id stat)
@@ -227,19 +234,27 @@ static void count_event(struct parts *parts, enum stat_id stat)
     context_give(&parts->contexts, context);
 }
 
+const struct write_terms write_waits = {.may_wait = true};
+
 int write_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
-               const void *data)
+               const void *data, const struct write_terms *terms)
 {
     unsigned waited_ms = 0;
     int r;
 
     assert(offset + bytes <= PAGE_BYTES);
     for (;;) {
-        r = try_write(parts, slot, offset, bytes, data);
+        if (terms->is_wanted && !terms->is_wanted(terms->opaque))
+            return -ECANCELED;
+        r = try_write(parts, slot, offset, bytes, data, terms->may_wait);
         /* Each turn that is lost was another writer's success: together they get on. */
         if (r == -ESTALE)
             count_event(parts, STAT_merges_repeated);
         else if (r == -ENOSPC && parts->writeback) {
+            if (!terms->may_wait) {
+                r = -EAGAIN;
+                break;
+            }
             if (waited_ms == 0)
                 count_event(parts, STAT_writers_waited);
             if (room_wait(parts->writeback, &waited_ms) < 0)
@@ -247,7 +262,7 @@ int write_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes
         } else
             break;
     }
-    if (r < 0)
+    if (r < 0 && r != -EAGAIN)
         count_event(parts, STAT_failed_writes);
     if (parts->writeback)
         room_poke(parts->writeback);

@@ -12,17 +12,27 @@
 #ifndef ZSLOT_WRITE_H
 #define ZSLOT_WRITE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "parts.h"
+
+/* What a write may do to come to its end. */
+struct write_terms {
+    bool may_wait;                   /* or it is -EAGAIN where it would have to */
+    bool (*is_wanted)(void *opaque); /* or NULL; asked before each try */
+    void *opaque;
+};
+extern const struct write_terms write_waits;
 
 /* Puts BYTES at OFFSET within the page, or all of it; DATA NULL puts zeroes.  The bytes
  * at DATA may change meanwhile, then it is undefined which are kept.  At the memory
  * limit it waits, a bounded time, for pages to leave to the backing store if there is
  * one.  On failure the slot has its former content.  -ENOSPC: past the memory limit;
- * -ENOMEM: the system has no memory; -EIO: the rest of the page cannot be read. */
+ * -ENOMEM: the system has no memory; -EIO: the rest of the page cannot be read;
+ * -EAGAIN, -ECANCELED: by the terms. */
 int write_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
-               const void *data);
+               const void *data, const struct write_terms *terms);
 
 /* Makes the page zeroes.  Cannot fail. */
 void write_empty(struct parts *parts, struct context *context, slot_t slot);

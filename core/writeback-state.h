@@ -42,22 +42,26 @@ struct writeback {
     struct cleaner cleaner;
     struct discard discards[DISCARDS_MAX];
 
-    struct event_base *base;
     struct event *tick, *wake, *retry;
     int wake_fd;
-    pthread_t thread;
-    bool running;
+    bool running; /* from its start until its close */
     _Atomic bool poked, stopping;
 
     /* The thread's own. */
-    bool ready;       /* the header is written */
+    bool is_known;    /* the state has this store's identity, whose header is on it */
+    uint64_t held_ms; /* until when blocks are HELD (space.h) */
+    bool ready;       /* the header is written, and the state knows whose it is */
     bool header_busy; /* it is being written */
     bool evicting;
     struct segment *filling, *cleaning;
     uint64_t filling_since_ms;
     _Atomic uint64_t all_asked, all_done; /* requests of writeback_all(), counted */
-    uint64_t all_begun;
-    slot_t all_hand;
+    /* What is asked for next, and what is being done, since the last begin. */
+    struct filter all_wanted; /* guarded by room_lock */
+    struct filter all_filter;
+    _Atomic uint64_t all_pages, all_bytes; /* chosen */
+    _Atomic uint64_t all_begun;
+    _Atomic slot_t all_hand;
     unsigned all_flushes; /* segments that its end may still send off */
     uint64_t all_last;    /* the last segment that it waits for */
     unsigned all_left;    /* of these, in flight */
@@ -66,6 +70,7 @@ struct writeback {
     bool tidy;            /* few EMPTY blocks have waited for more long enough */
     uint64_t stop_ms;     /* when stopping began */
     bool abandoned;       /* I/O never ended: what it may still write to must stay */
+    bool stopped;         /* nothing will be begun any more; guarded by room_lock */
     uint64_t in_flight_bytes; /* objects on their way out */
     struct backing_io header_io;
     unsigned failures;

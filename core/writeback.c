@@ -6,9 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/thread.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,6 +15,8 @@
 
 #include "cleanup.h"
 #include "evict.h"
+#include "state.h"
+#include "work.h"
 #include "writeback-state.h"
 
 #define TICK_MS 1000    /* when nothing ages by the clock */
@@ -35,38 +35,138 @@ uint64_t writeback_now_ms(void)
 uint64_t writeback_bytes(uint64_t backing_bytes)
 {
     return space_fixed_bytes(backing_bytes) + segment_set_bytes() +
-           fetch_table_bytes() + CLEAN_BLOCKS * BLOCK_BYTES + PAGE_BYTES;
+           fetch_table_bytes() + CLEAN_BLOCKS * BLOCK_BYTES;
+}
+
+uint64_t writeback_state_bytes(const struct backing *backing)
+{
+    return backing->outlives_us ? space_writes_bytes(backing->bytes) : 0;
 }
 
 uint64_t writeback_fixed_bytes(const struct writeback *writeback)
 {
-    return writeback->space.region.bytes + writeback->segments.region.bytes +
-           writeback->fetches.region.bytes + writeback->cleaner.region.bytes;
+    uint64_t bytes = writeback->space.region.bytes + writeback->segments.region.bytes +
+                     writeback->fetches.region.bytes + writeback->cleaner.region.bytes;
+
+    return writeback->space.writes.base
+               ? bytes + space_writes_bytes(writeback->backing->bytes)
+               : bytes;
 }
 
-int writeback_all(struct writeback *writeback)
+/* Looks up now and then. */
+#define ALL_SLICE_MS 50
+
+static void wait_a_while_locked(struct writeback *writeback)
+{
+    uint64_t until = writeback_now_ms() + ALL_SLICE_MS;
+    struct timespec deadline = {.tv_sec = (time_t)(until / 1000),
+                                .tv_nsec = (long)(until % 1000) * 1000000};
+
+    pthread_cond_timedwait(&writeback->room, &writeback->room_lock.mutex, &deadline);
+}
+
+/* How far the walk has come, as far as it is ours alone. */
+static void note_progress(struct writeback *writeback, struct work *work)
+{
+    work->total = writeback->parts->slots.slots;
+    work->done = writeback->all_hand;
+    work->pages = writeback->all_pages;
+    work->bytes = writeback->all_bytes;
+}
+
+int writeback_all(struct writeback *writeback, const struct filter *filter,
+                  struct work *work)
 {
     LOCK_FOR_SCOPE(&writeback->room_lock);
+    struct filter *wanted = &writeback->all_wanted;
+    bool others = writeback->all_done != writeback->all_asked;
     uint64_t asked = ++writeback->all_asked;
+    int r = -ECANCELED;
 
+    if (!others)
+        *wanted = *filter;
+    else {
+        if (wanted->type != filter->type)
+            wanted->type = FILTER_ALL;
+        if (wanted->max_bytes < filter->max_bytes)
+            wanted->max_bytes = filter->max_bytes;
+    }
     eventfd_write(writeback->wake_fd, 1);
     writeback->waiters++;
-    while (writeback->all_done < asked)
-        pthread_cond_wait(&writeback->room, &writeback->room_lock.mutex);
+    while (writeback->all_done < asked && !(work && work->cancelled)) {
+        wait_a_while_locked(writeback);
+        if (work && writeback->all_begun == asked)
+            note_progress(writeback, work);
+    }
     writeback->waiters--;
-    return writeback->all_result;
+    if (writeback->all_done >= asked) {
+        r = writeback->all_result;
+        if (work)
+            note_progress(writeback, work);
+    }
+    return r;
+}
+
+/* -- Steering. -- */
+
+static int add_tick(struct writeback *writeback)
+{
+    unsigned tick_ms = writeback->idle.unit_ms ? TICK_IDLE_MS : TICK_MS;
+    const struct timeval tick = {.tv_sec = tick_ms / 1000,
+                                 .tv_usec = tick_ms % 1000 * 1000};
+
+    return event_add(writeback->tick, &tick);
+}
+
+void writeback_set_idle_age(struct writeback *writeback, uint32_t idle_age_s)
+{
+    idle_change(&writeback->idle, idle_age_s, writeback_now_ms());
+    add_tick(writeback);
+}
+
+void writeback_set_limit(struct writeback *writeback, uint64_t bytes_per_day)
+{
+    budget_change(&writeback->budget, bytes_per_day, writeback_now_ms());
+    writeback->budget_at_ms = 0;
+    writeback->over_budget = false;
+    evict_again_soon(writeback);
+}
+
+uint64_t writeback_room_bytes(struct writeback *writeback)
+{
+    const struct space *space = &writeback->space;
+    uint64_t all = (uint64_t)space->blocks * BLOCK_BYTES, live = space->live_bytes;
+
+    if (writeback->failed || writeback->backing->away || live > all)
+        return 0;
+    return all - live;
+}
+
+uint64_t writeback_age_unit_ms(const struct writeback *writeback)
+{
+    return writeback->idle.unit_ms;
 }
 
 static void on_header_written(struct backing_io *io, int result)
 {
     struct writeback *writeback = io->opaque;
+    struct state *state = writeback->parts->state;
+    const struct backing_header *header = io->buffer;
 
     writeback->header_busy = false;
+    /* Before any slot refers to that store. */
+    if (result == 0 && state)
+        result = state_set_backing(state, header->identity);
     writeback->ready = result == 0;
     if (result < 0)
         evict_end_all(writeback, result);
     evict_note_result(writeback, result);
     evict_again_soon(writeback);
+}
+
+static void set_identity(struct writeback *writeback, const unsigned char *identity)
+{
+    writeback->segments.seed = writeback->fetches.seed = backing_seed(identity);
 }
 
 /* The first thing on the backing store: whose it is.  Made in the cleaner's buffer. */
@@ -76,7 +176,7 @@ static void write_header(struct writeback *writeback)
         (struct backing_header *)writeback->cleaner.region.base;
 
     backing_header_make(header);
-    writeback->segments.seed = writeback->fetches.seed = backing_header_seed(header);
+    set_identity(writeback, header->identity);
     writeback->header_io = (struct backing_io){
         .op = BACKING_WRITE,
         .offset = 0,
@@ -95,11 +195,15 @@ static void try_to_stop(struct writeback *writeback)
 
     if (writeback->stop_ms == 0)
         writeback->stop_ms = writeback_now_ms();
-    writeback->abandoned = !evict_is_idle(writeback);
-    if (!writeback->abandoned || writeback_now_ms() - writeback->stop_ms >= STOP_MS)
-        event_base_loopbreak(writeback->base);
-    else
+    bool idle = evict_is_idle(writeback);
+    if (!idle && writeback_now_ms() - writeback->stop_ms < STOP_MS) {
         event_add(writeback->retry, &again);
+        return;
+    }
+    LOCK_FOR_SCOPE(&writeback->room_lock);
+    writeback->abandoned = !idle;
+    writeback->stopped = true;
+    pthread_cond_broadcast(&writeback->room);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *opaque)
@@ -127,6 +231,8 @@ static void on_tick(evutil_socket_t fd, short what, void *opaque)
     struct writeback *writeback = opaque;
 
     writeback->tidy = true;
+    if (writeback->space.held > 0 && writeback_now_ms() >= writeback->held_ms)
+        space_let_go(&writeback->space);
     on_wake(writeback->wake_fd, 0, writeback);
 }
 
@@ -160,6 +266,8 @@ int writeback_open(struct parts *parts, struct backing *backing,
         goto failed;
     if ((r = space_open(&made->space, backing->bytes, &parts->memory, lock_in_ram)) <
             0 ||
+        (parts->state && backing->outlives_us &&
+         (r = space_note_writes(&made->space, &parts->memory, lock_in_ram)) < 0) ||
         (r = segment_set_open(&made->segments, parts, &made->space, backing,
                               lock_in_ram)) < 0 ||
         (r = fetch_table_open(&made->fetches, parts, &made->space, backing,
@@ -182,6 +290,8 @@ int writeback_open(struct parts *parts, struct backing *backing,
     pthread_cond_init(&made->room, &clock);
     pthread_condattr_destroy(&clock);
     made->backing = backing;
+    made->is_known = parts->state && backing->has_identity &&
+                     state_knows_backing(parts->state, backing->identity);
     *writeback = made;
     return 0;
 
@@ -196,19 +306,8 @@ failed:
     return r;
 }
 
-static void *run(void *opaque)
+int writeback_prepare(struct writeback *writeback)
 {
-    struct writeback *writeback = opaque;
-
-    event_base_dispatch(writeback->base);
-    return NULL;
-}
-
-int writeback_start(struct writeback *writeback)
-{
-    unsigned tick_ms = writeback->idle.unit_ms ? TICK_IDLE_MS : TICK_MS;
-    const struct timeval tick = {.tv_sec = tick_ms / 1000,
-                                 .tv_usec = tick_ms % 1000 * 1000};
     int r;
 
     if ((r = space_start(&writeback->space)) < 0 ||
@@ -216,31 +315,32 @@ int writeback_start(struct writeback *writeback)
         (r = fetch_table_start(&writeback->fetches)) < 0 ||
         (r = cleaner_start(&writeback->cleaner)) < 0)
         return r;
+    if (writeback->is_known) {
+        space_adopt_begin(&writeback->space);
+        set_identity(writeback, writeback->backing->identity);
+        writeback->ready = true;
+    } else
+        space_forget_writes(&writeback->space);
+    return 0;
+}
 
-    evthread_use_pthreads();
-    writeback->base = event_base_new();
-    if (!writeback->base)
-        return -ENOMEM;
-    writeback->tick = event_new(writeback->base, -1, EV_PERSIST, on_tick, writeback);
-    writeback->wake = event_new(writeback->base, writeback->wake_fd,
-                                EV_READ | EV_PERSIST, on_wake, writeback);
-    writeback->retry = event_new(writeback->base, -1, 0, on_retry, writeback);
+int writeback_start(struct writeback *writeback, struct event_base *base)
+{
+    writeback->tick = event_new(base, -1, EV_PERSIST, on_tick, writeback);
+    writeback->wake =
+        event_new(base, writeback->wake_fd, EV_READ | EV_PERSIST, on_wake, writeback);
+    writeback->retry = event_new(base, -1, 0, on_retry, writeback);
     if (!writeback->tick || !writeback->wake || !writeback->retry ||
-        event_add(writeback->tick, &tick) < 0 || event_add(writeback->wake, NULL) < 0)
+        add_tick(writeback) < 0 || event_add(writeback->wake, NULL) < 0)
         return -ENOMEM;
-    r = writeback->backing->ops->start(writeback->backing, writeback->base);
+    int r = writeback->backing->ops->start(writeback->backing, base);
     if (r < 0)
         return r;
-    write_header(writeback);
-
-    /* Signals are the host's, and go to its threads. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = -pthread_create(&writeback->thread, NULL, run, writeback);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    writeback->running = r == 0;
-    return r;
+    writeback->held_ms = writeback_now_ms() + writeback->backing->timeout_ms;
+    if (!writeback->ready)
+        write_header(writeback);
+    writeback->running = true;
+    return 0;
 }
 
 void writeback_stop(struct writeback *writeback)
@@ -249,25 +349,24 @@ void writeback_stop(struct writeback *writeback)
         return;
     writeback->stopping = true;
     eventfd_write(writeback->wake_fd, 1);
-    pthread_join(writeback->thread, NULL);
-    writeback->running = false;
-    if (writeback->abandoned)
-        return;
-    if (writeback->filling)
-        segment_abandon(writeback->filling);
-    if (writeback->cleaning)
-        segment_abandon(writeback->cleaning);
-    if (writeback->cleaner.loaded)
-        cleaner_drop(&writeback->cleaner);
+    LOCK_FOR_SCOPE(&writeback->room_lock);
+    while (!writeback->stopped)
+        pthread_cond_wait(&writeback->room, &writeback->room_lock.mutex);
 }
 
 void writeback_close(struct writeback *writeback)
 {
     if (!writeback)
         return;
-    writeback_stop(writeback);
+    writeback->running = false;
     if (writeback->abandoned)
         return; /* a leak, for the moment that the process still has */
+    if (writeback->filling)
+        segment_abandon(writeback->filling);
+    if (writeback->cleaning)
+        segment_abandon(writeback->cleaning);
+    if (writeback->cleaner.loaded)
+        cleaner_drop(&writeback->cleaner);
     writeback->backing->ops->close(writeback->backing);
     if (writeback->tick)
         event_free(writeback->tick);
@@ -275,8 +374,6 @@ void writeback_close(struct writeback *writeback)
         event_free(writeback->wake);
     if (writeback->retry)
         event_free(writeback->retry);
-    if (writeback->base)
-        event_base_free(writeback->base);
     cleaner_close(&writeback->cleaner);
     fetch_table_close(&writeback->fetches);
     segment_set_close(&writeback->segments);

@@ -1,7 +1,7 @@
-/* writeback.h - the thread that moves pages to the backing store
+/* writeback.h - moves pages to the backing store, in the thread of the volume's loop
  *
- * Owns:    the event loop, and all that works in it: selection, segments, cleaning,
- *          discards; and the fetches, whose completions run there.
+ * Owns:    all that this needs in the loop: selection, segments, cleaning, discards;
+ *          and the fetches, whose completions run there.
  * Called:  open, start, stop and close by one thread; the rest by request threads.
  * Locks:   LOCK_RANK_ROOM, in writeback_all().
  * Never:   runs on a request's thread.
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "backing.h"
+#include "filter.h"
 #include "parts.h"
 
 struct writeback;
@@ -29,8 +30,10 @@ struct writeback_policy {
     uint64_t bytes_per_day; /* UINT64_MAX: no limit */
 };
 
-/* What it costs in RAM for a backing store of BACKING_BYTES. */
+/* What it costs in RAM for a backing store of BACKING_BYTES; and with a state, in addition,
+ * for BACKING. */
 uint64_t writeback_bytes(uint64_t backing_bytes);
+uint64_t writeback_state_bytes(const struct backing *backing);
 
 /* What it was charged, once it is started. */
 uint64_t writeback_fixed_bytes(const struct writeback *writeback);
@@ -39,16 +42,42 @@ uint64_t writeback_fixed_bytes(const struct writeback *writeback);
 int writeback_open(struct parts *parts, struct backing *backing,
                    const struct writeback_policy *policy, bool lock_in_ram,
                    struct writeback **writeback); /* -ENOMEM */
-int writeback_start(struct writeback *writeback);
-/* Ends the thread: what is in flight lands, nothing new begins.  I/O that does not end
- * within four seconds is left alone, and so is all that it refers to, for ever. */
-void writeback_stop(struct writeback *writeback);
-void writeback_close(struct writeback *writeback); /* NULL is fine */
 
-/* Has every page in RAM written, once, whatever its age and the headroom, and waits until
- * the last of it has landed.  -EIO, -ENOSPC, -EDQUOT: not all of it has, since the backing
- * store failed, is full, or the budget is spent. */
-int writeback_all(struct writeback *writeback);
+/* Gets its memory, in which restore.c puts what it has found. */
+int writeback_prepare(struct writeback *writeback); /* -ENOSPC, -ENOMEM */
+
+/* In the loop of BASE (loop.h), which does not run yet. */
+struct event_base;
+int writeback_start(struct writeback *writeback, struct event_base *base);
+
+/* While the loop still runs: what is in flight lands, nothing new begins.  I/O that does
+ * not end within four seconds is left alone, and so is all that it refers to, for
+ * ever. */
+void writeback_stop(struct writeback *writeback);
+void writeback_close(
+    struct writeback *writeback); /* the loop has ended; NULL is fine */
+
+/* Has every page in RAM that FILTER lets through written, once, whatever its age and the
+ * headroom, and waits until the last of it has landed.  -EIO, -ENOSPC, -EDQUOT: not all of it
+ * has, since the backing store failed, is full, or the budget is spent; -ECANCELED: WORK,
+ * which may be NULL, says that nobody wants to wait any more.  Of several at a time the
+ * widest filter counts for all. */
+struct work;
+int writeback_all(struct writeback *writeback, const struct filter *filter,
+                  struct work *work);
+
+/* -- In the thread of the loop. -- */
+
+void writeback_set_idle_age(struct writeback *writeback, uint32_t idle_age_s);
+void writeback_set_limit(struct writeback *writeback, uint64_t bytes_per_day);
+
+/* Objects that the backing store would take now; 0 while it fails. */
+uint64_t writeback_room_bytes(struct writeback *writeback);
+
+/* -- By any thread. -- */
+
+/* How long a page's age takes to grow by one; 0: pages do not age by the clock. */
+uint64_t writeback_age_unit_ms(const struct writeback *writeback);
 
 struct writeback_stats {
     uint64_t evicted_pages, evicted_bytes, written_bytes, used_bytes, live_bytes;
@@ -56,7 +85,7 @@ struct writeback_stats {
 };
 void writeback_ask(struct writeback *writeback, struct writeback_stats *stats);
 
-/* Whether the account of the backing store is right; looks at nothing while the thread
+/* Whether the account of the backing store is right; looks at nothing while writeback
  * runs.  -EUCLEAN. */
 int writeback_check(struct writeback *writeback);
 

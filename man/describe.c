@@ -11,11 +11,16 @@
  *
  *   parameter KEY    the item for that parameter, its help and its default; what is written after
  *                    it in the page goes on from there
+ *   parameters       the items of all of them, as zslotd has them
+ *   settings         an item for each parameter of zslotd itself
  *   codecs           an item for each codec
  *   statistics       an item for each statistic
+ *   metrics          what Prometheus calls each statistic
+ *   backing          an item for each state of the backing store
+ *   latencies        a table of the places that reads are timed by
  *   states, marks    a table of each
  *
- * A parameter that the page leaves out, or one that there is not, ends it with status 1.
+ * A parameter that a page with parameters leaves out, or one that there is not, ends it with status 1.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -26,11 +31,12 @@
 #include <string.h>
 
 #include "codec.h"
+#include "metrics.h"
 #include "options.h"
 #include "slot.h"
 #include "stats.h"
 
-static bool option_seen[OPTION_COUNT];
+static bool option_any, option_seen[OPTION_COUNT];
 
 static int describe_parameter(const char *wanted)
 {
@@ -45,8 +51,9 @@ static int describe_parameter(const char *wanted)
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         if (strcmp(wanted, table[i].key) != 0)
             continue;
-        option_seen[i] = true;
-        printf("=item B<%s=>I<%s>\n\n%s\n", table[i].key, table[i].value, table[i].help);
+        option_any = option_seen[i] = true;
+        printf("=item B<%s=>I<%s>\n\n%s\n", table[i].key, table[i].value,
+               table[i].help);
         if (strcmp(table[i].fallback, "required") == 0)
             printf("This parameter is required.\n");
         else
@@ -55,6 +62,37 @@ static int describe_parameter(const char *wanted)
     }
     fprintf(stderr, "describe: there is no parameter %s\n", wanted);
     return -1;
+}
+
+static void describe_long(const char *key, const char *value, const char *fallback,
+                          const char *help)
+{
+    printf("=item B<--%s=>I<%s>\n\n%s\n", key, value, help);
+    if (strcmp(fallback, "required") == 0)
+        printf("This parameter is required.\n\n");
+    else
+        printf("The default is C<%s>.\n\n", fallback);
+}
+
+static void describe_parameters(void)
+{
+    printf("=over 4\n\n");
+#define OPTION(name, key, value, fallback, help)                                       \
+    describe_long(key, value, fallback, help);                                         \
+    option_seen[OPTION_##name] = true;
+#include "options.def"
+#undef OPTION
+    printf("=back\n");
+}
+
+static void describe_settings(void)
+{
+    printf("=over 4\n\n");
+#define SETTING(name, key, value, fallback, help)                                      \
+    describe_long(key, value, fallback, help);
+#include "settings.def"
+#undef SETTING
+    printf("=back\n");
 }
 
 static void describe_codecs(void)
@@ -95,10 +133,46 @@ static void describe_statistics(void)
     printf("=back\n");
 }
 
+static void describe_metrics(void)
+{
+    printf("    %-24s %s\n\n", "in /v1/stats", "in /metrics");
+    for (unsigned i = 0; i < STAT_COUNT; i++) {
+        char name[METRICS_NAME_MAX];
+
+        metrics_name((enum stat_id)i, name);
+        printf("    %-24s %s\n", stat_name((enum stat_id)i), name);
+    }
+}
+
+static void describe_backing(void)
+{
+#define S(name, word, says)                                                            \
+    printf("=item B<%s>\n\n%c%s.\n\n", word, says[0] - 32, says + 1);
+    printf("=over 4\n\n");
+    BACKING_STATES(S)
+    printf("=back\n");
+#undef S
+}
+
+static void describe_latencies(void)
+{
+    for (unsigned i = 0; i < LATENCY_SOURCE_COUNT; i++) {
+        static const char *const says[] = {
+#define S(name, word, sample, what) what,
+            LATENCY_SOURCES(S)
+#undef S
+        };
+        enum latency_source source = (enum latency_source)i;
+
+        printf("    %-10s one of %-3u %s\n", latency_word(source),
+               latency_sample(source), says[i]);
+    }
+}
+
 static void describe_states(void)
 {
     printf("    %-12s %-6s %-34s %s\n\n", "state", "letter", "the page is", "ref");
-#define S(name, letter, marks, is, ref) \
+#define S(name, letter, marks, is, ref)                                                \
     printf("    %-12s %-6c %-34s %s\n", #name, letter, is, ref);
     SLOT_STATES(S)
 #undef S
@@ -150,10 +224,20 @@ static int describe(const char *what)
 {
     if (strncmp(what, "parameter ", 10) == 0)
         return describe_parameter(what + 10);
-    if (strcmp(what, "codecs") == 0)
+    if (strcmp(what, "parameters") == 0)
+        describe_parameters();
+    else if (strcmp(what, "settings") == 0)
+        describe_settings();
+    else if (strcmp(what, "codecs") == 0)
         describe_codecs();
     else if (strcmp(what, "statistics") == 0)
         describe_statistics();
+    else if (strcmp(what, "metrics") == 0)
+        describe_metrics();
+    else if (strcmp(what, "backing") == 0)
+        describe_backing();
+    else if (strcmp(what, "latencies") == 0)
+        describe_latencies();
     else if (strcmp(what, "states") == 0)
         describe_states();
     else if (strcmp(what, "marks") == 0)
@@ -186,7 +270,7 @@ int main(int argc, char **argv)
     }
     fclose(page);
 
-    for (unsigned i = 0; i < OPTION_COUNT; i++)
+    for (unsigned i = 0; i < OPTION_COUNT && option_any; i++)
         if (!option_seen[i]) {
             fprintf(stderr, "describe: %s leaves out a parameter; those there are:%s\n",
                     argv[1], options_keys);

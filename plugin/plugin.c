@@ -1,6 +1,6 @@
 /* plugin.c - the face for nbdkit
  *
- * Owns:    the one volume that this nbdkit serves.
+ * Owns:    the one volume that this nbdkit serves, and its control endpoint.
  * Called:  by nbdkit; data callbacks by many threads at the same time.
  * Locks:   none.
  * Never:   decides anything that another face would decide too; that is core's.
@@ -18,11 +18,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "control.h"
 #include "volume.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -33,6 +35,8 @@ NBDKIT_DLL_PUBLIC int zslot_debug_check = 0;
 
 static struct options options;
 static struct volume *volume;
+static struct control *control;
+static char description[64]; /* of the export */
 
 /* -- Parameters. -- */
 
@@ -47,6 +51,13 @@ static int zslot_config(const char *key, const char *value)
 
     /* options borrow it, for as long as we are loaded. */
     const char *kept = nbdkit_strdup_intern(value);
+    /* In the background the current directory is another one. */
+    if (kept && *kept && strcmp(key, "control") == 0) {
+        char *path = nbdkit_absolute_path(kept);
+
+        kept = path ? nbdkit_strdup_intern(path) : NULL;
+        free(path);
+    }
     if (!kept)
         return -1;
     if (options_set(&options, key, kept, &reason) < 0) {
@@ -87,10 +98,18 @@ static int zslot_get_ready(void)
 {
     struct reason reason;
 
-    if (volume_open(&options, &volume, &reason) < 0) {
+    if (volume_open(&options, &volume, &reason) < 0 ||
+        control_open(&options, volume, &control, &reason) < 0) {
         nbdkit_error("%s", reason.text);
         return -1;
     }
+    if (volume_state_is_on_disk(volume))
+        fprintf(
+            stderr,
+            "zslot: warning: state=%s: not on a tmpfs, so that the kernel writes it to "
+            "a disk; name a directory on one, for example in /dev/shm\n",
+            options.state);
+    snprintf(description, sizeof description, "zslot %s", volume_identity(volume));
     return 0;
 }
 
@@ -98,13 +117,17 @@ static int zslot_after_fork(void)
 {
     struct reason reason;
 
-    if (volume_start(volume, &reason) < 0) {
+    if (volume_start(volume, &reason) < 0 || control_start(control, &reason) < 0) {
         nbdkit_error("%s", reason.text);
         return -1;
     }
-    nbdkit_debug("zslot: %" PRIu64 " bytes, memory-lock %s%s",
+    nbdkit_debug("zslot: %" PRIu64 " bytes, memory-lock %s%s%s",
                  volume_size_bytes(volume), options.memory_lock ? "on" : "off",
-                 volume_process_is_locked(volume) ? ", process locked too" : "");
+                 volume_process_is_locked(volume) ? ", process locked too" : "",
+                 volume_process_is_flusher(volume) ? ", I/O flusher" : "");
+    if (options.state)
+        nbdkit_debug("zslot: %" PRIu64 " pages found in %s", volume_found_pages(volume),
+                     options.state);
     return 0;
 }
 
@@ -126,8 +149,15 @@ static void print_check(void)
             volume_check(volume, &reason) < 0 ? reason.text : "ok");
 }
 
+static void close_control(void)
+{
+    control_close(control);
+    control = NULL;
+}
+
 static void zslot_cleanup(void)
 {
+    close_control();
     if (zslot_debug_stats && volume)
         print_stats();
     if (zslot_debug_check && volume)
@@ -136,6 +166,7 @@ static void zslot_cleanup(void)
 
 static void zslot_unload(void)
 {
+    close_control();
     volume_close(volume);
     volume = NULL;
 }
@@ -287,6 +318,13 @@ static int zslot_extents(void *handle, uint32_t count, uint64_t offset, uint32_t
                   "extents", count, offset);
 }
 
+/* A client that comes back (zslot-attach) sees by it whether its pages are still there. */
+static const char *zslot_export_description(void *handle)
+{
+    (void)handle;
+    return description;
+}
+
 static struct nbdkit_plugin plugin = {
     .name = "zslot",
     .longname = "zslot, a compressed RAM disk",
@@ -304,6 +342,7 @@ static struct nbdkit_plugin plugin = {
     .cleanup = zslot_cleanup,
     .open = zslot_open,
     .get_size = zslot_get_size,
+    .export_description = zslot_export_description,
     .can_write = always,
     .can_flush = always,
     .can_trim = always,

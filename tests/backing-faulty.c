@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,6 +24,7 @@ struct queue {
 struct faulty {
     struct backing backing;
     unsigned char *bytes;
+    bool bytes_are_ours;
     uint64_t truncated;
     int wake_fd;
     struct event *wake;
@@ -36,6 +38,8 @@ struct faulty {
         bool urgent, others;
     } holding[OPS]; /* I/O of so many bytes */
     unsigned fail_count[OPS];
+    unsigned kill_count[OPS];
+    enum faulty_when kill_when;
     int fail_result[OPS];
     unsigned count[OPS], done[OPS];
     unsigned illegal;
@@ -93,6 +97,18 @@ static int perform(struct faulty *faulty, struct backing_io *io)
     return 0;
 }
 
+/* Ends the process as faulty_kill() asked to. */
+static void die(struct faulty *faulty, const struct backing_io *io)
+{
+    struct backing_io part = *io;
+
+    if (faulty->kill_when == FAULTY_HALF)
+        part.bytes /= 2;
+    if (faulty->kill_when != FAULTY_BEFORE)
+        perform(faulty, &part);
+    kill(getpid(), SIGKILL);
+}
+
 /* The answer travels in moved, which is the backing store's own field. */
 static void answer(struct faulty *faulty, struct backing_io *io, int result)
 {
@@ -110,6 +126,8 @@ static void submit(struct backing *backing, struct backing_io *io)
     pthread_mutex_lock(&faulty->lock);
     faulty->count[io->op]++;
     pthread_cond_broadcast(&faulty->changed);
+    if (faulty->kill_count[io->op] > 0 && --faulty->kill_count[io->op] == 0)
+        die(faulty, io);
     if (!is_legal(faulty, io)) {
         faulty->illegal++;
         answer(faulty, io, -EINVAL);
@@ -170,7 +188,8 @@ static void close_faulty(struct backing *backing)
     close(faulty->wake_fd);
     pthread_cond_destroy(&faulty->changed);
     pthread_mutex_destroy(&faulty->lock);
-    free(faulty->bytes);
+    if (faulty->bytes_are_ours)
+        free(faulty->bytes);
     free(faulty);
 }
 
@@ -183,14 +202,24 @@ static const struct backing_ops faulty_ops = {
 
 struct faulty *faulty_new(uint64_t bytes)
 {
+    struct faulty *faulty = faulty_new_in(calloc(1, bytes), bytes);
+
+    faulty->bytes_are_ours = true;
+    return faulty;
+}
+
+struct faulty *faulty_new_in(unsigned char *memory, uint64_t bytes)
+{
     struct faulty *faulty = calloc(1, sizeof *faulty);
 
     assert(faulty && bytes % BACKING_ALIGN == 0);
     faulty->backing.ops = &faulty_ops;
     faulty->backing.bytes = faulty->truncated = bytes;
-    faulty->bytes = calloc(1, bytes);
+    faulty->bytes = memory;
+    assert(faulty->bytes);
+    backing_note_start(&faulty->backing, memory, bytes);
     faulty->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    assert(faulty->bytes && faulty->wake_fd >= 0);
+    assert(faulty->wake_fd >= 0);
     pthread_mutex_init(&faulty->lock, NULL);
     pthread_cond_init(&faulty->changed, NULL);
     faulty->ready.end = &faulty->ready.head;
@@ -266,6 +295,15 @@ void faulty_fail(struct faulty *faulty, enum backing_op op, unsigned n, int resu
     pthread_mutex_lock(&faulty->lock);
     faulty->fail_count[op] = n;
     faulty->fail_result[op] = result;
+    pthread_mutex_unlock(&faulty->lock);
+}
+
+void faulty_kill(struct faulty *faulty, enum backing_op op, unsigned n,
+                 enum faulty_when when)
+{
+    pthread_mutex_lock(&faulty->lock);
+    faulty->kill_count[op] = n;
+    faulty->kill_when = when;
     pthread_mutex_unlock(&faulty->lock);
 }
 

@@ -16,6 +16,9 @@ struct faulty;
 
 /* BYTES of zeroes.  The volume takes it, by volume_set_backing(), and frees it when it is closed. */
 struct faulty *faulty_new(uint64_t bytes);
+
+/* The same in memory that is the caller's, with what is there already. */
+struct faulty *faulty_new_in(unsigned char *memory, uint64_t bytes);
 struct backing *faulty_backing(struct faulty *faulty);
 
 /* Its bytes, for bit flips and canaries. */
@@ -39,6 +42,12 @@ void faulty_release(struct faulty *faulty, enum backing_op op, int result);
 
 /* The next N I/Os of kind OP fail with RESULT. */
 void faulty_fail(struct faulty *faulty, enum backing_op op, unsigned n, int result);
+
+/* The N-th I/O of kind OP from now on (from 1) kills the process: before anything of it is done,
+ * when half of it is, or when all of it is and it is not answered. */
+enum faulty_when { FAULTY_BEFORE, FAULTY_HALF, FAULTY_AFTER };
+void faulty_kill(struct faulty *faulty, enum backing_op op, unsigned n,
+                 enum faulty_when when);
 
 /* Reads behind BYTES fail, as they do in a file that somebody truncated. */
 void faulty_truncate(struct faulty *faulty, uint64_t bytes);

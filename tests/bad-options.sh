@@ -52,6 +52,12 @@ refused "1G compressor=lz4:" "compressor=lz4::" "no levels" "write compressor=lz
 refused "1G compressor=none:1" "compressor=none:1:" "no levels" "write compressor=none"
 refused "1G compressor=lz4 compressor=lz4" "compressor=lz4:" "before" "once"
 
+# state
+refused "1G state=" "state=:" "write" "state=/dev/shm/zslot"
+refused "1G state=/etc/passwd" "state=/etc/passwd:" "not a directory" "on a tmpfs"
+refused "1G state=$directory/no/such" "state=$directory/no/such:" "cannot make this directory"
+refused "1G state=a state=b" "state=b:" "before" "once"
+
 # memory-limit
 refused "1G memory-limit=" "memory-limit=:" "not a size" "memory-limit=2G"
 refused "1G memory-limit=much" "memory-limit=much:" "not a size" "memory-limit=2G"

@@ -4,35 +4,24 @@
 #include "conformance-backing.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/thread.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* -- The loop. -- */
 
-static void *dispatch(void *opaque)
+void host_start(struct host *host, struct backing *backing)
 {
-    event_base_loop(opaque, EVLOOP_NO_EXIT_ON_EMPTY);
-    return NULL;
+    *host = (struct host){.backing = backing};
+    ck_assert_int_eq(loop_open(&host->loop), 0);
+    ck_assert_int_eq(backing->ops->start(backing, host->loop.base), 0);
+    ck_assert_int_eq(loop_start(&host->loop), 0);
 }
 
-void loop_start(struct loop *loop, struct backing *backing)
+void host_stop(struct host *host)
 {
-    ck_assert_int_eq(evthread_use_pthreads(), 0);
-    loop->backing = backing;
-    loop->base = event_base_new();
-    ck_assert_ptr_nonnull(loop->base);
-    ck_assert_int_eq(backing->ops->start(backing, loop->base), 0);
-    ck_assert_int_eq(pthread_create(&loop->thread, NULL, dispatch, loop->base), 0);
-}
-
-void loop_stop(struct loop *loop)
-{
-    event_base_loopbreak(loop->base);
-    pthread_join(loop->thread, NULL);
-    loop->backing->ops->close(loop->backing);
-    event_base_free(loop->base);
+    loop_stop(&host->loop);
+    host->backing->ops->close(host->backing);
+    loop_close(&host->loop);
 }
 
 /* -- I/O that counts how often it is answered. -- */
@@ -177,10 +166,10 @@ static void *do_rounds(void *opaque)
 void conform(struct backing *backing)
 {
     static struct crowd crowds[THREADS];
-    struct loop loop;
+    struct host host;
 
     ck_assert_uint_eq(backing->bytes, STORE_BYTES);
-    loop_start(&loop, backing);
+    host_start(&host, backing);
     for (unsigned i = 0; i < THREADS; i++) {
         crowd_open(&crowds[i], backing, i);
         ck_assert_int_eq(pthread_create(&crowds[i].thread, NULL, do_rounds, &crowds[i]),
@@ -188,7 +177,7 @@ void conform(struct backing *backing)
     }
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(crowds[i].thread, NULL);
-    loop_stop(&loop);
+    host_stop(&host);
     for (unsigned i = 0; i < THREADS; i++)
         crowd_close(&crowds[i]);
 }
@@ -197,9 +186,9 @@ void conform_truncated(struct backing *backing, void (*truncate_to)(uint64_t byt
 {
     static struct crowd crowd;
     struct request *const requests = crowd.requests;
-    struct loop loop;
+    struct host host;
 
-    loop_start(&loop, backing);
+    host_start(&host, backing);
     crowd_open(&crowd, backing, 0);
     conformance_fill(requests[0].buffer, BLOCKS_MAX * BACKING_ALIGN, 1);
     crowd_submit(&requests[0], BACKING_WRITE, STORE_BYTES / 2,
@@ -218,6 +207,6 @@ void conform_truncated(struct backing *backing, void (*truncate_to)(uint64_t byt
     ck_assert_int_eq(requests[2].result, -EIO);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_uint_eq(requests[i].answers, 1);
-    loop_stop(&loop);
+    host_stop(&host);
     crowd_close(&crowd);
 }

@@ -20,22 +20,22 @@
 
 #include "backing.h"
 #include "harness.h"
+#include "loop.h"
 
 #define STORE_BYTES (16 * MIB)
 #define THREADS 4
 #define IN_FLIGHT 48 /* per thread: more in all than a ring takes */
 #define BLOCKS_MAX 8 /* of one I/O */
 
-/* -- A backing store with a loop, as the writeback thread is one. -- */
+/* -- A backing store with a loop, as a volume has one. -- */
 
-struct loop {
+struct host {
     struct backing *backing;
-    struct event_base *base;
-    pthread_t thread;
+    struct loop loop;
 };
 
-void loop_start(struct loop *loop, struct backing *backing);
-void loop_stop(struct loop *loop); /* closes it */
+void host_start(struct host *host, struct backing *backing);
+void host_stop(struct host *host); /* closes it */
 
 /* -- I/O that counts how often it is answered. -- */
 

@@ -10,7 +10,7 @@ cd "$srcdir"
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 
-documents=(README.md HACKING.md NEWS.md man/*.pod core/*.def docs/*.svg)
+documents=(README.md HACKING.md NEWS.md man/*.pod core/*.def server/*.def docs/*.svg)
 mapfile -t everything < <(find . \( -name .git -o -name build -o -name _build -o -name autom4te.cache \) -prune -o \
     -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.sh' -o -name '*.md' -o -name '*.pod' -o \
     -name '*.svg' -o -name '*.inc' -o -name '*.am' -o -name '*.ac' -o -name quickstart -o \

@@ -180,7 +180,7 @@ END_TEST
 /* Where PAGE's object is; it has a header that holds for no other. */
 static unsigned char *find_object(uint32_t page)
 {
-    uint64_t seed = backing_header_seed((struct backing_header *)stored_block(0));
+    uint64_t seed = backing_seed(((struct backing_header *)stored_block(0))->identity);
 
     for (uint64_t at = BLOCK_BYTES; at < SMALL_STORE - 2 * PAGE; at += 8) {
         unsigned char *bytes = faulty_bytes(faulty) + at;

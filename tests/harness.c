@@ -147,10 +147,12 @@ uint64_t harness_status_bytes(const char *field)
 static struct volume *open_options(const struct options *options,
                                    struct backing *backing)
 {
+    struct options complete = *options;
     struct volume *volume;
     struct reason reason;
 
-    ck_assert_msg(volume_open(options, &volume, &reason) == 0, "%s", reason.text);
+    complete.backing_follows = backing != NULL;
+    ck_assert_msg(volume_open(&complete, &volume, &reason) == 0, "%s", reason.text);
     if (backing)
         ck_assert_msg(volume_set_backing(volume, backing, &reason) == 0, "%s",
                       reason.text);

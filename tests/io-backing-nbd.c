@@ -103,7 +103,7 @@ START_TEST(discard_where_there_is_no_trim_succeeds)
     static struct crowd crowd;
     unsigned char should[BACKING_ALIGN];
     char get_size[64], pread[256], pwrite[256];
-    struct loop loop;
+    struct host host;
 
     far_make_disk(STORE_BYTES);
     snprintf(get_size, sizeof get_size, "get_size=echo %llu",
@@ -117,7 +117,7 @@ START_TEST(discard_where_there_is_no_trim_succeeds)
     FAR_START("eval", get_size, pread, pwrite, "can_write=exit 0");
     /* It does not tell what is in it. */
     struct backing *backing = far_open(true);
-    loop_start(&loop, backing);
+    host_start(&host, backing);
     crowd_open(&crowd, backing, 1);
     struct request *request = &crowd.requests[0];
     conformance_fill(request->buffer, BACKING_ALIGN, 5);
@@ -134,7 +134,7 @@ START_TEST(discard_where_there_is_no_trim_succeeds)
     ck_assert_int_eq(request->result, 0);
     conformance_fill(should, BACKING_ALIGN, 5);
     ck_assert_mem_eq(request->buffer, should, BACKING_ALIGN);
-    loop_stop(&loop);
+    host_stop(&host);
     crowd_close(&crowd);
     server_stop(&far_server);
 }

@@ -41,7 +41,7 @@ for source in "$top"/core/*.c; do
     compile "$source" "$work/core/$(basename "$source" .c).o"
 done
 helpers=()
-for helper in harness actor sample model race backing-faulty policy stages stored; do
+for helper in harness actor sample model race backing-faulty policy stages stored journal statedir; do
     compile "$tests/$helper.c" "$work/$helper.o"
     helpers+=("$work/$helper.o")
 done

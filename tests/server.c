@@ -117,6 +117,13 @@ void server_start_at(struct server *server, const char *path,
     start(server, sizeof server->address, arguments);
 }
 
+bool server_is_zslotd(void)
+{
+    const char *face = getenv("ZSLOT_FACE");
+
+    return face && strcmp(face, "zslotd") == 0;
+}
+
 void server_kill(struct server *server)
 {
     int status;

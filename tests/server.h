@@ -13,6 +13,7 @@
 #ifndef TESTS_SERVER_H
 #define TESTS_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -37,6 +38,9 @@ void server_start_at(struct server *server, const char *path,
                      const char *const *arguments);
 #define SERVER_START_AT(server, path, ...)                                             \
     server_start_at((server), (path), (const char *const[]){__VA_ARGS__, NULL})
+
+/* Whether it is zslotd instead, as tests/io-zslotd.sh runs tests of the plugin. */
+bool server_is_zslotd(void);
 
 /* Ends it by SIGKILL. */
 void server_kill(struct server *server);

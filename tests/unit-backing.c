@@ -52,9 +52,9 @@ static struct backing *open_file(void)
     struct backing *backing;
     struct reason reason;
 
-    ck_assert_msg(backing_file_open(path, STORE_BYTES, 0, false, &backing, &reason) ==
-                      0,
-                  "%s", reason.text);
+    ck_assert_msg(
+        backing_file_open(path, STORE_BYTES, 0, false, 0, &backing, &reason) == 0, "%s",
+        reason.text);
     return backing;
 }
 
@@ -113,12 +113,12 @@ END_TEST
 START_TEST(discarded_blocks_of_a_file_take_no_space)
 {
     static struct crowd crowd;
-    struct loop loop;
+    struct host host;
     struct stat before, after;
 
     make_path(shm);
-    loop_start(&loop, open_file());
-    crowd_open(&crowd, loop.backing, 0);
+    host_start(&host, open_file());
+    crowd_open(&crowd, host.backing, 0);
     for (unsigned i = 0; i < IN_FLIGHT; i++) {
         memset(crowd.requests[i].buffer, 1, BLOCKS_MAX * BACKING_ALIGN);
         crowd_submit(&crowd.requests[i], BACKING_WRITE, crowd_offset(&crowd, i),
@@ -134,7 +134,7 @@ START_TEST(discarded_blocks_of_a_file_take_no_space)
     ck_assert_int_ge(before.st_blocks, IN_FLIGHT * BLOCKS_MAX * BACKING_ALIGN / 512);
     ck_assert_int_lt(after.st_blocks, before.st_blocks / 8);
     ck_assert_int_eq(after.st_size, STORE_BYTES);
-    loop_stop(&loop);
+    host_stop(&host);
     crowd_close(&crowd);
     remove_path();
 }
@@ -150,7 +150,8 @@ static void refused(const char *what, uint64_t bytes, bool overwrite, int err,
     struct reason reason = {{0}};
 
     ck_assert_int_eq(
-        backing_file_open(what, bytes, STORE_BYTES, overwrite, &backing, &reason), err);
+        backing_file_open(what, bytes, STORE_BYTES, overwrite, 0, &backing, &reason),
+        err);
     ck_assert_ptr_null(backing);
     ck_assert_msg(strstr(reason.text, what), "no path: %s", reason.text);
     ck_assert_msg(strstr(reason.text, word), "no \"%s\": %s", word, reason.text);
@@ -162,9 +163,9 @@ static void accepted(const char *what, uint64_t bytes, bool overwrite)
     struct backing *backing;
     struct reason reason;
 
-    ck_assert_msg(
-        backing_file_open(what, bytes, STORE_BYTES, overwrite, &backing, &reason) == 0,
-        "%s", reason.text);
+    ck_assert_msg(backing_file_open(what, bytes, STORE_BYTES, overwrite, 0, &backing,
+                                    &reason) == 0,
+                  "%s", reason.text);
     backing->ops->close(backing);
 }
 
@@ -243,7 +244,7 @@ static int open_as_nobody(void)
     if (geteuid() == 0 &&
         (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0))
         return __LINE__;
-    int r = backing_file_open(path, STORE_BYTES, 0, true, &backing, &reason);
+    int r = backing_file_open(path, STORE_BYTES, 0, true, 0, &backing, &reason);
     if (r != -EACCES || !strstr(reason.text, path) ||
         !strstr(reason.text, "Permission denied") || !strstr(reason.text, "writ"))
         return __LINE__;

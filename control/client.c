@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_MAX (4u << 20)
+#define ANSWER_S 30
+
+static int no_server(const char *path, const char *why)
+{
+    fprintf(stderr, "zslotctl: %s: %s\n", path, why);
+    return EXIT_NO_SERVER;
+}
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = ANSWER_S};
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
+        int err = errno;
+
+        close(fd);
+        errno = err;
+        return -1;
+    }
+    return fd;
+}
+
+static int send_request(int fd, const char *method, const char *target)
+{
+    char text[2048];
+    int n = snprintf(text, sizeof text,
+                     "%s %s HTTP/1.1\r\nHost: zslot\r\nConnection: close\r\n\r\n",
+                     method, target);
+
+    if (n < 0 || (size_t)n >= sizeof text) {
+        errno = EMSGSIZE;
+        return -1;
+    }
+    return send(fd, text, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -1;
+}
+
+/* All there is until the server hangs up, ended by 0; by malloc(). */
+static char *receive(int fd)
+{
+    char *text = malloc(ANSWER_MAX + 1);
+    size_t bytes = 0;
+    ssize_t n = 1;
+
+    while (text && n > 0 && bytes < ANSWER_MAX) {
+        n = recv(fd, text + bytes, ANSWER_MAX - bytes, 0);
+        if (n > 0)
+            bytes += (size_t)n;
+    }
+    if (!text || n < 0) {
+        free(text);
+        return NULL;
+    }
+    text[bytes] = '\0';
+    return text;
+}
+
+/* 0: it is no answer of HTTP. */
+static int parse(const char *text, json_t **answer)
+{
+    const char *body = strstr(text, "\r\n\r\n");
+    int status;
+
+    if (!body || sscanf(text, "HTTP/1.1 %d ", &status) != 1)
+        return 0;
+    *answer = json_loads(body + 4, 0, NULL);
+    return *answer ? status : 0;
+}
+
+int client_ask(const char *path, const char *method, const char *target,
+               json_t **answer)
+{
+    int fd = connect_to(path);
+
+    if (fd < 0)
+        return no_server(path, strerror(errno));
+    char *text = send_request(fd, method, target) == 0 ? receive(fd) : NULL;
+    int err = errno;
+    close(fd);
+    if (!text)
+        return no_server(path, err == EAGAIN ? "no answer" : strerror(err));
+    int status = parse(text, answer);
+    free(text);
+    if (status == 0)
+        return no_server(path, "what answers there is not zslot");
+    if (status < 300)
+        return EXIT_DONE;
+    const char *error = json_string_value(json_object_get(*answer, "error"));
+    fprintf(stderr, "zslotctl: %s: %s\n", path, error ? error : "refused");
+    json_decref(*answer);
+    *answer = NULL;
+    return EXIT_REFUSED;
+}
+
+void client_add(char *target, size_t bytes, const char *key, const char *value)
+{
+    size_t used = strlen(target);
+
+    used += (size_t)snprintf(target + used, bytes - used,
+                             "%c%s=", strchr(target, '?') ? '&' : '?', key);
+    for (; *value && used + 4 < bytes; value++)
+        used += (size_t)snprintf(target + used, bytes - used, "%%%02X",
+                                 (unsigned char)*value);
+}
+
+uint64_t client_number(const json_t *json, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(json, key));
+}

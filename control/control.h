@@ -1,0 +1,33 @@
+/* control.h - the control endpoint of a volume: HTTP on a Unix socket
+ *
+ * Owns:    the socket, its connections, and the thread of long work.
+ * Called:  by a face, from one thread: open before a fork, start after it and after
+ *          volume_start(), close before volume_close().
+ * Locks:   none of core's.
+ * Never:   is called by core.
+ *
+ * Requests are answered in the thread of the volume's loop, which they never make wait:
+ * what takes long has a thread of its own (job.h).
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_CONTROL_H
+#define ZSLOT_CONTROL_H
+
+#include "volume.h"
+
+struct control;
+
+/* Listens where OPTIONS say; *CONTROL is NULL when they say nowhere.  VOLUME is borrowed, and
+ * must have been opened with the same options.  On failure a negative errno and a
+ * sentence. */
+int control_open(const struct options *options, struct volume *volume,
+                 struct control **control, struct reason *reason);
+
+/* Begins to answer.  NULL is fine, here and below. */
+int control_start(struct control *control, struct reason *reason);
+
+/* Ends long work that is under way, and takes the socket away. */
+void control_close(struct control *control);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "steer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "parts.h"
+#include "room.h"
+#include "writeback.h"
+
+/* Less than so much for pages beyond what is fixed is of no use. */
+#define STEER_ROOM_BYTES (UINT64_C(1) << 20)
+
+int steer_mark_idle(struct parts *parts, uint32_t age_s, struct work *work)
+{
+    struct slot_table *slots = &parts->slots;
+    unsigned units = 0;
+
+    if (age_s > 0) {
+        uint64_t unit_ms =
+            parts->writeback ? writeback_age_unit_ms(parts->writeback) : 0;
+
+        if (unit_ms == 0)
+            return -EINVAL;
+        uint64_t wanted = ((uint64_t)age_s * 1000 + unit_ms - 1) / unit_ms;
+        units = wanted > SLOT_UNITS_MAX ? SLOT_UNITS_MAX + 1 : (unsigned)wanted;
+    }
+    work->total = slots->slots;
+    for (slot_t slot = 0;
+         !work->cancelled &&
+         (slot = slot_next_present(slots, slot, slots->slots)) < slots->slots;
+         slot++) {
+        work->pages += slot_mark_idle(slots, slot, units);
+        work->done = slot;
+    }
+    work->done = slots->slots;
+    return 0;
+}
+
+/* -- Parameters. -- */
+
+/* "none" takes a parameter back. */
+static bool set_none(struct options *options, const char *key)
+{
+    if (strcmp(key, "memory-limit") == 0)
+        options->memory_limit = UINT64_MAX;
+    else if (strcmp(key, "idle-age") == 0)
+        options->idle_age = 0;
+    else if (strcmp(key, "writeback-limit") == 0)
+        options->writeback_limit = UINT64_MAX;
+    else
+        return false;
+    return true;
+}
+
+static bool is_known(const char *key)
+{
+    size_t length = strlen(key);
+    const char *at = strstr(STEER_KEYS, key);
+
+    return length > 0 && at && at[-1] == ' ' &&
+           (at[length] == ' ' || at[length] == '\0');
+}
+
+static int parse(struct parts *parts, const struct steer_pair *pairs, unsigned count,
+                 struct options *wanted, struct reason *reason)
+{
+    wanted->seen = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const char *key = pairs[i].key, *value = pairs[i].value;
+
+        if (!is_known(key))
+            return reason_say(reason, -EINVAL,
+                              "%s=%s: not a parameter that changes while running; "
+                              "those there are:%s",
+                              key, value, STEER_KEYS);
+        bool is_about_backing =
+            strcmp(key, "idle-age") == 0 || strcmp(key, "writeback-limit") == 0;
+        if (is_about_backing && !parts->writeback)
+            return reason_say(reason, -EINVAL,
+                              "%s=%s: it is about a backing store, and there is none",
+                              key, value);
+        if (strcmp(value, "none") == 0 && set_none(wanted, key))
+            continue;
+        int r = options_set(wanted, key, value, reason);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* What a new compressor takes for a while: the old one is there until all have it. */
+static bool changes_compressor(const struct options *now, const struct options *wanted)
+{
+    return now->compressor.id != wanted->compressor.id ||
+           now->compressor.level != wanted->compressor.level;
+}
+
+/* When pages go to the backing store. */
+static bool says_when(const struct options *options)
+{
+    return options->memory_limit != UINT64_MAX || options->idle_age != 0;
+}
+
+static int check_limit(struct parts *parts, const struct options *wanted,
+                       struct reason *reason)
+{
+    uint64_t limit = wanted->memory_limit;
+    uint64_t used = memory_used_bytes(&parts->memory);
+    uint64_t objects = parts->pool.table.committed_bytes;
+    uint64_t fixed = used > objects ? used - objects : 0;
+
+    if (limit == UINT64_MAX)
+        return 0;
+    if (limit < fixed + STEER_ROOM_BYTES)
+        return reason_say(reason, -EBUSY,
+                          "memory-limit=%" PRIu64 ": tables and codecs take %" PRIu64
+                          " bytes now, and pages need some more; write at least "
+                          "memory-limit=%" PRIu64 "k",
+                          limit, fixed, (fixed + STEER_ROOM_BYTES + 1023) / 1024);
+    if (limit >= used)
+        return 0;
+    if (!parts->writeback)
+        return reason_say(reason, -EBUSY,
+                          "memory-limit=%" PRIu64 ": %" PRIu64 " bytes are in use, "
+                          "%" PRIu64
+                          " too many, of which a compaction may free %" PRIu64,
+                          limit, used, used - limit, pool_free_bytes(&parts->pool));
+    uint64_t live = parts->pool.live_bytes;
+    uint64_t needed = fixed + live > limit ? fixed + live - limit : 0;
+    uint64_t room = writeback_room_bytes(parts->writeback);
+    if (needed > room)
+        return reason_say(reason, -EBUSY,
+                          "memory-limit=%" PRIu64 ": %" PRIu64
+                          " bytes of objects would "
+                          "have to leave, and the backing store takes %" PRIu64
+                          " now, %" PRIu64 " too few",
+                          limit, needed, room, needed - room);
+    return 0;
+}
+
+int steer_set(struct parts *parts, struct options *options,
+              const struct steer_pair *pairs, unsigned count, struct reason *reason)
+{
+    struct options wanted = *options;
+    int r;
+
+    if (count == 0)
+        return reason_say(reason, -EINVAL, "nothing to set; write KEY=VALUE of:%s",
+                          STEER_KEYS);
+    if ((r = parse(parts, pairs, count, &wanted, reason)) < 0 ||
+        (r = check_limit(parts, &wanted, reason)) < 0)
+        return r;
+    if (parts->writeback && !says_when(&wanted) && says_when(options))
+        return reason_say(reason, -EINVAL,
+                          "nothing would say when pages go to the backing store; keep "
+                          "memory-limit or idle-age");
+
+    /* What can fail comes first. */
+    if (changes_compressor(options, &wanted) &&
+        (r = context_set_change(&parts->contexts, wanted.compressor)) < 0)
+        return reason_say(reason, r,
+                          "no memory for the compressor within memory-limit: nothing "
+                          "has changed");
+    parts->memory.limit_bytes = wanted.memory_limit;
+    if (parts->writeback) {
+        if (wanted.idle_age != options->idle_age)
+            writeback_set_idle_age(parts->writeback, wanted.idle_age);
+        if (wanted.writeback_limit != options->writeback_limit)
+            writeback_set_limit(parts->writeback, wanted.writeback_limit);
+        room_poke(parts->writeback);
+    }
+    options->compressor = wanted.compressor;
+    options->memory_limit = wanted.memory_limit;
+    options->idle_age = wanted.idle_age;
+    options->writeback_limit = wanted.writeback_limit;
+    return 0;
+}

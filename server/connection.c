@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "reactor.h"
+#include "transmit.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* How long a client that we want to part from may take to receive its last answers. */
+#define ENDING_S 10
+
+/* A client that sends without a pause does not keep the others of its loop waiting. */
+#define TURNS_MAX 4u
+#define PIECES_MAX 64
+
+/* -- Opening and closing. -- */
+
+static const size_t own_bytes = (sizeof(struct connection) + VOLUME_PAGE_BYTES - 1) /
+                                VOLUME_PAGE_BYTES * VOLUME_PAGE_BYTES;
+static const size_t used_bytes = own_bytes + CONNECTION_IN_BYTES + CONNECTION_OUT_BYTES;
+
+static struct connection *new_memory(bool lock_in_ram)
+{
+    uint8_t *memory = mmap(NULL, used_bytes + ARENA_BYTES, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    /* Locked as it is used, so that the arena takes no RAM for requests that nobody makes. */
+    if (lock_in_ram)
+        (void)mlock2(memory, used_bytes + ARENA_BYTES, MLOCK_ONFAULT);
+    /* What every client uses is there before it uses it. */
+    (void)madvise(memory, used_bytes, MADV_POPULATE_WRITE);
+
+    struct connection *connection = (struct connection *)memory;
+    connection->in = memory + own_bytes;
+    connection->out = connection->in + CONNECTION_IN_BYTES;
+    connection->arena.base = connection->out + CONNECTION_OUT_BYTES;
+    return connection;
+}
+
+static void free_memory(struct connection *connection)
+{
+    if (connection->readable)
+        event_free(connection->readable);
+    if (connection->writable)
+        event_free(connection->writable);
+    if (connection->deadline)
+        event_free(connection->deadline);
+    munmap(connection, used_bytes + ARENA_BYTES);
+}
+
+static void close_connection(struct connection *connection)
+{
+    int fd = connection->fd;
+
+    reactor_remove(connection);
+    /* The events first: once it is closed, the number may be another thread's new socket. */
+    free_memory(connection);
+    close(fd);
+}
+
+static void set_deadline(struct connection *connection, time_t seconds)
+{
+    const struct timeval after = {.tv_sec = seconds};
+
+    event_add(connection->deadline, &after);
+}
+
+void connection_end(struct connection *connection)
+{
+    if (connection->state >= CONNECTION_ENDING)
+        return;
+    connection->state = CONNECTION_ENDING;
+    set_deadline(connection, ENDING_S);
+}
+
+void connection_drop(struct connection *connection)
+{
+    connection->state = CONNECTION_GONE;
+    atomic_store(&connection->is_gone, true);
+}
+
+bool connection_is_there(const struct connection *connection)
+{
+    struct pollfd look = {.fd = connection->fd, .events = POLLRDHUP};
+
+    if (atomic_load(&connection->is_gone))
+        return false;
+    if (poll(&look, 1, 0) <= 0)
+        return true;
+    return !(look.revents & (POLLHUP | POLLERR)) && atomic_load(&connection->said_disc);
+}
+
+const struct export *connection_export(const struct connection *connection)
+{
+    return connection->negotiation.export;
+}
+
+/* -- Sending. -- */
+
+static bool has_output(const struct connection *connection)
+{
+    return connection->out_end > connection->out_start || connection->finished.first;
+}
+
+static uint32_t left_of(const struct request *request)
+{
+    return request->header_bytes + request->answer_bytes - request->sent_bytes;
+}
+
+static int add_request(struct iovec *pieces, int count, struct request *request)
+{
+    uint32_t sent = request->sent_bytes;
+
+    if (sent < request->header_bytes) {
+        pieces[count++] =
+            (struct iovec){request->header + sent, request->header_bytes - sent};
+        sent = 0;
+    } else
+        sent -= request->header_bytes;
+    if (sent < request->answer_bytes)
+        pieces[count++] =
+            (struct iovec){request->data + sent, request->answer_bytes - sent};
+    return count;
+}
+
+static int gather(struct connection *connection, struct iovec *pieces)
+{
+    struct request *request = connection->finished.first;
+    int count = 0;
+
+    if (request && request->sent_bytes > 0) {
+        count = add_request(pieces, count, request);
+        request = request->next;
+    }
+    if (connection->out_end > connection->out_start)
+        pieces[count++] = (struct iovec){connection->out + connection->out_start,
+                                         connection->out_end - connection->out_start};
+    for (; request && count + 2 <= PIECES_MAX; request = request->next)
+        count = add_request(pieces, count, request);
+    return count;
+}
+
+/* Takes off what has been sent of the first finished request; returns what is left of BYTES. */
+static size_t take_off_request(struct connection *connection, size_t bytes)
+{
+    struct request *request = connection->finished.first;
+    uint32_t left = left_of(request);
+
+    if (bytes < left) {
+        request->sent_bytes += (uint32_t)bytes;
+        return 0;
+    }
+    connection_request_free(request_queue_take(&connection->finished));
+    return bytes - left;
+}
+
+static void take_off(struct connection *connection, size_t bytes)
+{
+    struct request *first = connection->finished.first;
+
+    if (first && first->sent_bytes > 0)
+        bytes = take_off_request(connection, bytes);
+
+    uint32_t out = connection->out_end - connection->out_start;
+    uint32_t sent = bytes < out ? (uint32_t)bytes : out;
+    connection->out_start += sent;
+    if (connection->out_start == connection->out_end)
+        connection->out_start = connection->out_end = 0;
+    bytes -= sent;
+
+    while (bytes > 0)
+        bytes = take_off_request(connection, bytes);
+}
+
+/* Sends what the socket takes. */
+static void flush(struct connection *connection)
+{
+    while (has_output(connection) && connection->state != CONNECTION_GONE) {
+        struct iovec pieces[PIECES_MAX];
+        struct msghdr message = {.msg_iov = pieces};
+
+        message.msg_iovlen = (size_t)gather(connection, pieces);
+        ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0) {
+            take_off(connection, (size_t)sent);
+            connection->loop->sends++;
+        } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
+        else if (errno != EINTR)
+            connection_drop(connection);
+    }
+}
+
+uint8_t *connection_out(struct connection *connection, uint32_t bytes)
+{
+    if (CONNECTION_OUT_BYTES - connection->out_end < bytes)
+        flush(connection);
+    if (CONNECTION_OUT_BYTES - connection->out_end < bytes)
+        return NULL;
+    return connection->out + connection->out_end;
+}
+
+/* -- Requests of workers. -- */
+
+struct request *connection_request(struct connection *connection, uint32_t bytes)
+{
+    struct request *request = connection->free;
+    uint8_t *data = NULL;
+
+    if (!request || (bytes > 0 && !(data = arena_take(&connection->arena, bytes))))
+        return NULL;
+    connection->free = request->next;
+    request->data = data;
+    request->data_bytes = bytes;
+    return request;
+}
+
+void connection_request_free(struct request *request)
+{
+    struct connection *connection = request->connection;
+
+    if (request->data)
+        arena_give(&connection->arena, request->data, request->data_bytes);
+    request->next = connection->free;
+    connection->free = request;
+}
+
+void connection_finish(struct request *request)
+{
+    struct connection *connection = request->connection;
+
+    connection->busy--;
+    if (request->result == -ECANCELED)
+        connection_drop(connection);
+    transmit_answer(request);
+    request_queue_add(&connection->finished, request);
+}
+
+/* -- Receiving. -- */
+
+static void negotiate(struct connection *connection)
+{
+    while (connection->state == CONNECTION_NEGOTIATING) {
+        uint8_t *out = connection_out(connection, NEGOTIATE_OUT_BYTES);
+        size_t used, made;
+
+        if (!out) {
+            connection->is_stalled = true;
+            return;
+        }
+        enum negotiate_state state = negotiate_step(
+            &connection->negotiation, connection->in + connection->in_start,
+            connection->in_end - connection->in_start, &used, out, &made);
+        connection->in_start += (uint32_t)used;
+        connection->out_end += (uint32_t)made;
+        if (state == NEGOTIATE_CLOSE)
+            connection_end(connection);
+        else if (state == NEGOTIATE_DONE) {
+            connection->state = CONNECTION_SERVING;
+            event_del(connection->deadline);
+        } else if (used == 0)
+            return;
+    }
+}
+
+static void discard(struct connection *connection)
+{
+    uint32_t there = connection->in_end - connection->in_start;
+    uint32_t bytes =
+        there < connection->discard_bytes ? there : connection->discard_bytes;
+
+    connection->in_start += bytes;
+    connection->discard_bytes -= bytes;
+}
+
+static void serve(struct connection *connection)
+{
+    while (connection->state == CONNECTION_SERVING && !connection->filling) {
+        discard(connection);
+        switch (transmit_step(connection)) {
+        case TRANSMIT_DONE:
+            break;
+        case TRANSMIT_MORE:
+            return;
+        case TRANSMIT_STALLED:
+            connection->is_stalled = true;
+            return;
+        case TRANSMIT_DISC:
+            atomic_store(&connection->said_disc, true);
+            connection_end(connection);
+            return;
+        case TRANSMIT_BAD:
+            connection_end(connection);
+            return;
+        }
+    }
+}
+
+/* CLOSED: the client will send no more than has come. */
+static void handle(struct connection *connection, bool closed)
+{
+    negotiate(connection);
+    if (closed && connection->state == CONNECTION_SERVING &&
+        !transmit_ends_with_disc(connection)) {
+        connection_drop(connection);
+        return;
+    }
+    serve(connection);
+    if (connection->in_start == connection->in_end)
+        connection->in_start = connection->in_end = 0;
+}
+
+/* Where to, and how much. */
+static uint32_t room_to_receive(struct connection *connection, uint8_t **to)
+{
+    struct request *filling = connection->filling;
+
+    if (filling) {
+        *to = filling->data + filling->filled_bytes;
+        return filling->nbd.bytes - filling->filled_bytes;
+    }
+    if (connection->in_start > 0) {
+        connection->in_end -= connection->in_start;
+        memmove(connection->in, connection->in + connection->in_start,
+                connection->in_end);
+        connection->in_start = 0;
+    }
+    *to = connection->in + connection->in_end;
+    return CONNECTION_IN_BYTES - connection->in_end;
+}
+
+static void take_in(struct connection *connection, uint32_t bytes)
+{
+    struct request *filling = connection->filling;
+
+    if (!filling) {
+        connection->in_end += bytes;
+        return;
+    }
+    filling->filled_bytes += bytes;
+    if (filling->filled_bytes == filling->nbd.bytes)
+        transmit_filled(connection);
+}
+
+/* Whether there may be more. */
+static bool receive(struct connection *connection, bool closed)
+{
+    uint8_t *to;
+    uint32_t room = room_to_receive(connection, &to);
+    ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT);
+
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return false;
+    if (got <= 0) {
+        connection_drop(connection);
+        return false;
+    }
+    take_in(connection, (uint32_t)got);
+    handle(connection, closed);
+    return (size_t)got == room;
+}
+
+/* -- Events. -- */
+
+static void want(struct event *event, bool *is_added, bool wanted)
+{
+    if (wanted == *is_added)
+        return;
+    if (wanted)
+        event_add(event, NULL);
+    else
+        event_del(event);
+    *is_added = wanted;
+}
+
+/* Waits for what there now is to wait for. */
+static void settle(struct connection *connection)
+{
+    bool is_over = connection->state == CONNECTION_GONE ||
+                   (connection->state == CONNECTION_ENDING && !has_output(connection));
+
+    if (is_over && connection->busy == 0) {
+        close_connection(connection);
+        return;
+    }
+    want(connection->readable, &connection->reading,
+         connection->state <= CONNECTION_SERVING && !connection->is_stalled);
+    want(connection->writable, &connection->writing,
+         connection->state != CONNECTION_GONE && has_output(connection));
+}
+
+void connection_go_on(struct connection *connection)
+{
+    flush(connection);
+    while (connection->is_stalled && connection->state <= CONNECTION_SERVING) {
+        /* It may have been long. */
+        if (!connection_is_there(connection)) {
+            connection_drop(connection);
+            break;
+        }
+        connection->is_stalled = false;
+        handle(connection, false);
+        uint64_t before = connection->loop->sends;
+        flush(connection);
+        if (connection->loop->sends == before)
+            break; /* there will be an event: it is writable, or a request comes back */
+    }
+    settle(connection);
+}
+
+static void on_readable(int fd, short what, void *opaque)
+{
+    struct connection *connection = opaque;
+    bool closed = what & EV_CLOSED;
+
+    (void)fd;
+    for (unsigned turn = 0; turn < TURNS_MAX; turn++)
+        if (!receive(connection, closed) || connection->is_stalled ||
+            connection->state > CONNECTION_SERVING)
+            break;
+    connection_go_on(connection);
+}
+
+static void on_writable(int fd, short what, void *opaque)
+{
+    (void)fd;
+    (void)what;
+    connection_go_on(opaque);
+}
+
+static void on_deadline(int fd, short what, void *opaque)
+{
+    (void)fd;
+    (void)what;
+    connection_drop(opaque);
+    settle(opaque);
+}
+
+int connection_open(struct reactor *loop, int fd, const struct export_table *exports,
+                    bool lock_in_ram)
+{
+    struct connection *connection = new_memory(lock_in_ram);
+
+    if (!connection)
+        return -ENOMEM;
+    connection->loop = loop;
+    connection->fd = fd;
+    connection->state = CONNECTION_NEGOTIATING;
+    request_queue_init(&connection->finished);
+    for (unsigned i = CONNECTION_REQUESTS; i-- > 0;) {
+        connection->requests[i].connection = connection;
+        connection->requests[i].next = connection->free;
+        connection->free = &connection->requests[i];
+    }
+    connection->readable = event_new(loop->base, fd, EV_READ | EV_CLOSED | EV_PERSIST,
+                                     on_readable, connection);
+    connection->writable =
+        event_new(loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
+    connection->deadline = evtimer_new(loop->base, on_deadline, connection);
+    if (!connection->readable || !connection->writable || !connection->deadline) {
+        free_memory(connection);
+        return -ENOMEM;
+    }
+    reactor_add(connection);
+    set_deadline(connection, CONNECTION_NEGOTIATION_S);
+    negotiate_begin(&connection->negotiation, exports);
+    connection->out_end = (uint32_t)negotiate_greet(connection->out);
+    connection_go_on(connection);
+    return 0;
+}

@@ -1,0 +1,121 @@
+/* connection.h - one client: its socket, its buffers, its requests
+ *
+ * Owns:    the socket, and all memory for the client, which is made when it connects.
+ * Called:  by its loop; connection_is_there() and connection_export() by workers too.
+ * Locks:   none.
+ * Never:   waits for the client, reads more than it has room for, or allocates while serving.
+ *
+ *   NEGOTIATING  --the handshake's end-->                        SERVING
+ *   NEGOTIATING  --no end of it in time, a bad one-->            ENDING
+ *   SERVING      --DISC, or connection_end() when we stop-->     ENDING
+ *   any          --the client has gone, or sends no request-->   GONE
+ *   ENDING       --all is answered and sent-->                   closed
+ *   GONE         --all requests have come back-->                closed
+ *
+ * Stalled. While the client does not take its answers, or all requests or the arena are in use,
+ * nothing is received and nothing is executed: that bounds what one client can hold.
+ *
+ * Clients that reconnect. What has been received is executed at once, in the same turn of the loop, or
+ * is with a worker.  A client that has closed its end without DISC wants none of it any more, and may
+ * have written the same pages by another connection: what a look at the socket finds of such a
+ * one is not executed, and a worker looks before each page (volume_write_while()).  So does the loop
+ * after a stall, and when it is told that the client has closed.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_CONNECTION_H
+#define ZSLOT_CONNECTION_H
+
+#include <event2/event.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "arena.h"
+#include "negotiate.h"
+#include "request.h"
+
+#define CONNECTION_IN_BYTES 262144u
+#define CONNECTION_OUT_BYTES 262144u
+#define CONNECTION_REQUESTS 128u
+#define CONNECTION_NEGOTIATION_S 10
+
+_Static_assert(CONNECTION_IN_BYTES >= NBD_REQUEST_BYTES + REQUEST_INLINE_BYTES &&
+                   CONNECTION_IN_BYTES >=
+                       NBD_OPTION_HEADER_BYTES + NEGOTIATE_OPTION_BYTES_MAX,
+               "what is handled in one piece fits");
+
+enum connection_state {
+    CONNECTION_NEGOTIATING,
+    CONNECTION_SERVING,
+    CONNECTION_ENDING,
+    CONNECTION_GONE
+};
+
+struct reactor;
+
+struct connection {
+    struct reactor *loop;
+    struct connection *next, **link; /* of the loop's list */
+    int fd;
+    enum connection_state state;
+    struct negotiation negotiation;
+    _Atomic bool said_disc;
+    _Atomic bool is_gone; /* state is GONE; for workers */
+
+    struct event *readable, *writable, *deadline;
+    bool reading, writing; /* which of them is added */
+    bool is_stalled;
+    bool is_touched; /* on the loop's list of those that have something to go on with */
+    struct connection *next_touched;
+
+    /* What was received and is not used yet is in[in_start..in_end). */
+    uint8_t *in;
+    uint32_t in_start, in_end;
+    uint32_t discard_bytes; /* of a refused write's data, still to come */
+    uint32_t head_done;     /* of a write at in_start, already in the volume */
+    struct request *filling;
+
+    /* What is to be sent: first what remains of the first of finished, if a part of it has been
+     * sent; then out[out_start..out_end); then finished. */
+    uint8_t *out;
+    uint32_t out_start, out_end;
+    struct request_queue finished;
+
+    struct arena arena;
+    struct request *free;
+    unsigned busy; /* requests with workers */
+    struct request requests[CONNECTION_REQUESTS];
+};
+
+/* Takes FD, which does not block.  -ENOMEM: FD is still the caller's. */
+int connection_open(struct reactor *loop, int fd, const struct export_table *exports,
+                    bool lock_in_ram);
+
+/* REQUEST has come back from a worker. */
+void connection_finish(struct request *request);
+
+/* After all of a batch have come back: sends, and goes on with what was stalled. */
+void connection_go_on(struct connection *connection);
+
+/* Receives nothing more, and closes when what has been taken in is answered. */
+void connection_end(struct connection *connection);
+
+/* Answers nothing more, and closes when no worker has a request. */
+void connection_drop(struct connection *connection);
+
+/* Whether the client is still there to want what it asked for, by a look at the socket. */
+bool connection_is_there(const struct connection *connection);
+
+const struct export *connection_export(const struct connection *connection);
+
+/* -- For transmit.c. -- */
+
+/* Makes room for BYTES at the end of out, by sending if need be.  NULL: the client does not take it
+ * now. */
+uint8_t *connection_out(struct connection *connection, uint32_t bytes);
+
+/* A free request, with BYTES of data if that is not 0.  NULL: not now. */
+struct request *connection_request(struct connection *connection, uint32_t bytes);
+void connection_request_free(struct request *request);
+
+#endif

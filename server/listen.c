@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* After sys/socket.h, which it needs. */
+#include <linux/vm_sockets.h>
+
+#include "parse.h"
+
+#define BACKLOG 64
+#define ACTIVATED_FIRST 3 /* SD_LISTEN_FDS_START */
+#define PORT_BYTES_MAX 16
+
+static int add(struct listener *listener, int fd, const char *unix_path)
+{
+    if (listener->count == LISTEN_FDS_MAX) {
+        close(fd);
+        return -EMFILE;
+    }
+    listener->fds[listener->count] = fd;
+    listener->unix_paths[listener->count++] = unix_path;
+    return 0;
+}
+
+static int open_socket(const struct sockaddr *address, socklen_t bytes)
+{
+    const int on = 1;
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (address->sa_family == AF_INET || address->sa_family == AF_INET6)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, address, bytes) < 0 || listen(fd, BACKLOG) < 0) {
+        int r = -errno;
+
+        close(fd);
+        return r;
+    }
+    return fd;
+}
+
+static int refuse(const char *address, int r, struct reason *reason)
+{
+    return reason_say(reason, r, "listen=%s: cannot listen there: %s", address,
+                      strerror(-r));
+}
+
+/* -- Unix sockets. -- */
+
+/* A socket file that nobody listens on any more is in the way: a server that was killed left it. */
+static void remove_stale(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
+        errno == ECONNREFUSED)
+        unlink(address->sun_path);
+    close(fd);
+}
+
+static int open_unix(struct listener *listener, const char *all, const char *path,
+                     struct reason *reason)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (*path == '\0' || strlen(path) >= sizeof address.sun_path)
+        return reason_say(reason, -EINVAL,
+                          "listen=%s: a path of 1 to %zu bytes stands after unix:; "
+                          "write for example listen=unix:/run/zslot.sock",
+                          all, sizeof address.sun_path - 1);
+    strcpy(address.sun_path, path);
+    remove_stale(&address);
+    int fd = open_socket((struct sockaddr *)&address, sizeof address);
+    if (fd < 0)
+        return refuse(all, fd, reason);
+    if (add(listener, fd, path) < 0) {
+        unlink(path);
+        return refuse(all, -EMFILE, reason);
+    }
+    return 0;
+}
+
+/* -- TCP. -- */
+
+static int refuse_tcp(const char *all, struct reason *reason)
+{
+    return reason_say(reason, -EINVAL,
+                      "listen=%s: not a host and a port; write for example "
+                      "listen=tcp:127.0.0.1:10809 or listen=tcp:[::1]:10809",
+                      all);
+}
+
+static int open_tcp(struct listener *listener, const char *all, const char *text,
+                    struct reason *reason)
+{
+    const char *colon = strrchr(text, ':');
+    char host[256];
+
+    if (!colon || colon == text || !colon[1] || strlen(colon + 1) > PORT_BYTES_MAX)
+        return refuse_tcp(all, reason);
+    size_t bytes = (size_t)(colon - text);
+    if (text[0] == '[' && colon[-1] == ']') {
+        text++;
+        bytes -= 2;
+    }
+    if (bytes >= sizeof host || bytes == 0)
+        return refuse_tcp(all, reason);
+    memcpy(host, text, bytes);
+    host[bytes] = '\0';
+
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found;
+    int r = getaddrinfo(host, colon + 1, &hints, &found);
+    if (r != 0)
+        return reason_say(reason, -EINVAL, "listen=%s: %s", all, gai_strerror(r));
+    r = 0;
+    for (struct addrinfo *each = found; each && r == 0; each = each->ai_next) {
+        int fd = open_socket(each->ai_addr, each->ai_addrlen);
+
+        r = fd < 0 ? fd : add(listener, fd, NULL);
+    }
+    freeaddrinfo(found);
+    return r < 0 ? refuse(all, r, reason) : 0;
+}
+
+/* -- Sockets of virtual machines. -- */
+
+static bool parse_u32(const char *text, size_t bytes, unsigned *value)
+{
+    char digits[16], *end;
+
+    if (bytes == 0 || bytes >= sizeof digits || text[0] < '0' || text[0] > '9')
+        return false;
+    memcpy(digits, text, bytes);
+    digits[bytes] = '\0';
+    unsigned long number = strtoul(digits, &end, 10);
+    *value = (unsigned)number;
+    return *end == '\0' && number < UINT32_MAX;
+}
+
+static int open_vsock(struct listener *listener, const char *all, const char *text,
+                      struct reason *reason)
+{
+    struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY};
+    const char *colon = strchr(text, ':'), *port = colon ? colon + 1 : text;
+
+    if ((colon && !parse_u32(text, (size_t)(colon - text), &address.svm_cid)) ||
+        !parse_u32(port, strlen(port), &address.svm_port))
+        return reason_say(
+            reason, -EINVAL,
+            "listen=%s: not a port, or a CID and a port; write for example "
+            "listen=vsock:10809",
+            all);
+    int fd = open_socket((struct sockaddr *)&address, sizeof address);
+    if (fd >= 0)
+        fd = add(listener, fd, NULL);
+    return fd < 0 ? refuse(all, fd, reason) : 0;
+}
+
+int listen_open(struct listener *listener, const char *address, struct reason *reason)
+{
+    static const struct {
+        const char *prefix;
+        int (*open)(struct listener *listener, const char *all, const char *text,
+                    struct reason *reason);
+    } kinds[] = {{"unix:", open_unix}, {"tcp:", open_tcp}, {"vsock:", open_vsock}};
+
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t bytes = strlen(kinds[i].prefix);
+
+        if (strncmp(address, kinds[i].prefix, bytes) == 0)
+            return kinds[i].open(listener, address, address + bytes, reason);
+    }
+    return reason_say(reason, -EINVAL,
+                      "listen=%s: neither unix:PATH nor tcp:HOST:PORT nor vsock:PORT",
+                      address);
+}
+
+/* -- Socket activation. -- */
+
+int listen_take_activated(struct listener *listener, struct reason *reason)
+{
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    int count;
+
+    if (!pid || !fds || strtol(pid, NULL, 10) != getpid())
+        return 0;
+    if (parse_int(fds, &count) < 0 || count < 0 ||
+        (unsigned)count > LISTEN_FDS_MAX - listener->count)
+        return reason_say(reason, -EINVAL, "LISTEN_FDS=%s: not a number from 0 to %u",
+                          fds, LISTEN_FDS_MAX - listener->count);
+    for (int fd = ACTIVATED_FIRST; fd < ACTIVATED_FIRST + count; fd++) {
+        int accepts = 0, flags = fcntl(fd, F_GETFL);
+        socklen_t bytes = sizeof accepts;
+
+        if (flags < 0 ||
+            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &bytes) < 0 || !accepts)
+            return reason_say(reason, -EINVAL,
+                              "LISTEN_FDS=%s: descriptor %d is no listening socket",
+                              fds, fd);
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        add(listener, fd, NULL);
+    }
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return count;
+}
+
+void listen_close(struct listener *listener)
+{
+    for (unsigned i = 0; i < listener->count; i++) {
+        close(listener->fds[i]);
+        if (listener->unix_paths[i])
+            unlink(listener->unix_paths[i]);
+    }
+    listener->count = 0;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "reactor.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "connection.h"
+
+/* After so long the clients that are left get no more answers; and after so much more, which a fetch from
+ * a dead backing store can take, the process ends without its threads. */
+#define STOP_S 3
+#define JOIN_S 6
+
+#define POLL_SHARE 4                       /* one part in so many of the time */
+#define POLL_ACCOUNT_NS (20 * 1000 * 1000) /* at most so much is saved up */
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* -- Connections. -- */
+
+struct workers *reactor_workers(const struct reactor *loop)
+{
+    return loop->settings->workers;
+}
+
+void reactor_add(struct connection *connection)
+{
+    struct reactor *loop = connection->loop;
+
+    connection->next = loop->connections;
+    connection->link = &loop->connections;
+    if (connection->next)
+        connection->next->link = &connection->next;
+    loop->connections = connection;
+}
+
+void reactor_remove(struct connection *connection)
+{
+    *connection->link = connection->next;
+    if (connection->next)
+        connection->next->link = connection->link;
+    atomic_fetch_sub(&connection->loop->connection_count, 1);
+}
+
+/* -- What others leave here. -- */
+
+static void open_connection(struct reactor *loop, int fd)
+{
+    const struct reactor_settings *settings = loop->settings;
+
+    if (!loop->is_stopping &&
+        connection_open(loop, fd, settings->exports, settings->lock_in_ram) == 0)
+        return;
+    close(fd);
+    atomic_fetch_sub(&loop->connection_count, 1);
+}
+
+/* All requests first, so that their answers leave together. */
+static void finish_all(struct reactor *loop, struct request *request)
+{
+    while (request) {
+        struct request *next = request->next;
+        struct connection *connection = request->connection;
+
+        connection_finish(request);
+        if (!connection->is_touched) {
+            connection->is_touched = true;
+            connection->next_touched = loop->touched;
+            loop->touched = connection;
+        }
+        request = next;
+    }
+    while (loop->touched) {
+        struct connection *connection = loop->touched;
+
+        loop->touched = connection->next_touched;
+        connection->is_touched = false;
+        connection_go_on(connection);
+    }
+}
+
+static void for_all(struct reactor *loop, void (*fn)(struct connection *connection))
+{
+    struct connection *next;
+
+    for (struct connection *each = loop->connections; each; each = next) {
+        next = each->next;
+        fn(each);
+        connection_go_on(each);
+    }
+}
+
+static void stop(struct reactor *loop)
+{
+    const struct timeval after = {.tv_sec = STOP_S};
+
+    loop->is_stopping = true;
+    event_add(loop->stop_deadline, &after);
+    for_all(loop, connection_end);
+}
+
+static void on_stop_deadline(int fd, short what, void *opaque)
+{
+    (void)fd;
+    (void)what;
+    for_all(opaque, connection_drop);
+}
+
+static void on_mail(int fd, short what, void *opaque)
+{
+    struct reactor *loop = opaque;
+    struct request *came_back;
+    bool stop_now;
+    eventfd_t count;
+
+    (void)what;
+    eventfd_read(fd, &count);
+    pthread_mutex_lock(&loop->mutex);
+    came_back = loop->came_back.first;
+    request_queue_init(&loop->came_back);
+    stop_now = loop->stop_wanted && !loop->is_stopping;
+    pthread_mutex_unlock(&loop->mutex);
+
+    finish_all(loop, came_back);
+    if (stop_now)
+        stop(loop);
+    for (;;) {
+        int client = -1;
+
+        pthread_mutex_lock(&loop->mutex);
+        if (loop->fd_count > 0)
+            client = loop->fds[--loop->fd_count];
+        pthread_mutex_unlock(&loop->mutex);
+        if (client < 0)
+            break;
+        open_connection(loop, client);
+    }
+}
+
+static void wake(struct reactor *loop)
+{
+    eventfd_write(loop->mail_fd, 1);
+}
+
+void reactor_give(struct reactor *loop, int fd)
+{
+    atomic_fetch_add(&loop->connection_count, 1);
+    pthread_mutex_lock(&loop->mutex);
+    loop->fds[loop->fd_count++] = fd;
+    pthread_mutex_unlock(&loop->mutex);
+    wake(loop);
+}
+
+void reactor_finish(struct reactor *loop, struct request *request)
+{
+    pthread_mutex_lock(&loop->mutex);
+    bool was_empty = !loop->came_back.first;
+    request_queue_add(&loop->came_back, request);
+    pthread_mutex_unlock(&loop->mutex);
+    if (was_empty)
+        wake(loop);
+}
+
+void reactor_stop(struct reactor *loop)
+{
+    pthread_mutex_lock(&loop->mutex);
+    loop->stop_wanted = true;
+    pthread_mutex_unlock(&loop->mutex);
+    wake(loop);
+}
+
+/* -- The thread. -- */
+
+static void poll_a_while(struct reactor *loop)
+{
+    uint64_t for_ns = (uint64_t)loop->settings->poll_us * 1000;
+
+    if (loop->sends == loop->poll.sends)
+        return;
+    uint64_t start = now_ns();
+    loop->poll.account_ns += (start - loop->poll.last_ns) / POLL_SHARE;
+    if (loop->poll.account_ns > POLL_ACCOUNT_NS)
+        loop->poll.account_ns = POLL_ACCOUNT_NS;
+    loop->poll.last_ns = start;
+    if (loop->poll.account_ns < for_ns)
+        return;
+
+    uint64_t now = start;
+    do {
+        loop->poll.sends = loop->sends;
+        event_base_loop(loop->base, EVLOOP_NONBLOCK);
+        now = now_ns();
+        if (loop->sends != loop->poll.sends)
+            start = now;
+    } while (now - start < for_ns);
+    loop->poll.account_ns -= for_ns;
+}
+
+static void *run(void *opaque)
+{
+    struct reactor *loop = opaque;
+
+    while (!loop->is_stopping || loop->connections) {
+        if (loop->settings->poll_us > 0)
+            poll_a_while(loop);
+        event_base_loop(loop->base, EVLOOP_ONCE);
+    }
+    return NULL;
+}
+
+void reactor_free(struct reactor *loop)
+{
+    if (loop->mail)
+        event_free(loop->mail);
+    if (loop->stop_deadline)
+        event_free(loop->stop_deadline);
+    if (loop->base)
+        event_base_free(loop->base);
+    if (loop->mail_fd >= 0)
+        close(loop->mail_fd);
+    pthread_mutex_destroy(&loop->mutex);
+}
+
+int reactor_start(struct reactor *loop, const struct reactor_settings *settings)
+{
+    int r = -ENOMEM;
+
+    loop->settings = settings;
+    pthread_mutex_init(&loop->mutex, NULL);
+    request_queue_init(&loop->came_back);
+    loop->poll.last_ns = now_ns();
+    loop->poll.account_ns = POLL_ACCOUNT_NS;
+    loop->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->mail_fd < 0) {
+        r = -errno;
+        goto fail;
+    }
+    loop->base = event_base_new();
+    if (!loop->base)
+        goto fail;
+    loop->mail =
+        event_new(loop->base, loop->mail_fd, EV_READ | EV_PERSIST, on_mail, loop);
+    loop->stop_deadline = evtimer_new(loop->base, on_stop_deadline, loop);
+    if (!loop->mail || !loop->stop_deadline || event_add(loop->mail, NULL) < 0)
+        goto fail;
+    r = -pthread_create(&loop->thread, NULL, run, loop);
+    if (r < 0)
+        goto fail;
+    return 0;
+
+fail:
+    reactor_free(loop);
+    return r;
+}
+
+bool reactor_join(struct reactor *loop)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_S;
+    return pthread_timedjoin_np(loop->thread, NULL, &until) == 0;
+}

@@ -1,0 +1,88 @@
+/* reactor.h - a thread with an event loop, and the connections that belong to it
+ *
+ * Owns:    the thread, its libevent base, its connections.
+ * Called:  start, stop and join by one thread; reactor_give() and reactor_finish() by any; the rest by
+ *          the loop itself.
+ * Locks:   one mutex for what other threads leave here; nothing is called under it.
+ * Never:   waits for anything but its events.
+ *
+ * Polling. After it has sent an answer the loop asks for events again and again for poll_us before it
+ * sleeps: the next request of a client that waits for one answer at a time then finds it awake. What
+ * is polled in vain is paid from an account that gets a quarter of the time that passes, so that
+ * waiting takes a quarter of a processor at most.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_REACTOR_H
+#define ZSLOT_REACTOR_H
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "export.h"
+#include "request.h"
+
+#define LOOP_CONNECTIONS_MAX 4096u
+
+struct workers;
+struct connection;
+
+struct reactor_settings {
+    const struct export_table *exports;
+    struct workers *workers;
+    unsigned poll_us; /* 0: it does not poll */
+    bool lock_in_ram;
+};
+
+struct reactor {
+    const struct reactor_settings *settings;
+    pthread_t thread;
+    struct event_base *base;
+    struct event *mail, *stop_deadline;
+    int mail_fd;
+    _Atomic unsigned
+        connection_count; /* with those that were given and not opened yet */
+
+    struct connection *connections, *touched;
+    bool is_stopping;
+    uint64_t sends;
+
+    struct {
+        uint64_t account_ns, last_ns;
+        uint64_t sends; /* when it last began */
+    } poll;
+
+    pthread_mutex_t mutex; /* guards: */
+    bool stop_wanted;
+    struct request_queue came_back;
+    unsigned fd_count;
+    int fds[LOOP_CONNECTIONS_MAX];
+};
+
+/* LOOP is zeroed.  A negative errno. */
+int reactor_start(struct reactor *loop, const struct reactor_settings *settings);
+
+/* A new client, whose socket is then the loop's. */
+void reactor_give(struct reactor *loop, int fd);
+
+/* A worker is done with REQUEST. */
+void reactor_finish(struct reactor *loop, struct request *request);
+
+/* Answers what was taken in, as far as that goes quickly, closes all connections and ends.
+ * reactor_join() returns false if that has taken more than some seconds. */
+void reactor_stop(struct reactor *loop);
+bool reactor_join(struct reactor *loop);
+
+/* After that, and after the workers have ended. */
+void reactor_free(struct reactor *loop);
+
+/* -- For connections. -- */
+
+void reactor_add(struct connection *connection);
+void reactor_remove(struct connection *connection);
+struct workers *reactor_workers(const struct reactor *loop);
+
+#endif

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# bad-zslotd.sh - zslotd refuses what it cannot do with one sentence; it comes, goes, and comes again
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+builddir=$(cd "${builddir:-.}" && pwd)
+export NBDKIT=$builddir/tests/run-zslotd ZSLOT_FACE=zslotd
+source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+zslotd=$builddir/server/zslotd
+
+# says WORD... -- ARGUMENT...
+says() {
+    local words=() status=0 word
+    while [ "$1" != -- ]; do
+        words+=("$1") && shift
+    done
+    shift
+    timeout 60 "$zslotd" "$@" >out 2>err || status=$?
+    [ "$status" = 1 ] || fail "zslotd $*: status $status: $(cat out err)"
+    [ "$(wc -l <err)" = 1 ] || fail "zslotd $*: not one line: $(cat err)"
+    for word in "${words[@]}"; do
+        grep -qF -- "$word" err || fail "zslotd $*: \"$word\" is not in: $(cat err)"
+    done
+}
+
+there=(--listen="unix:$directory/there")
+says size=SIZE missing -- "${there[@]}"
+says listen=ADDRESS unix: LISTEN_FDS -- --size=1M
+says nonsense memory-limit max-connections -- --nonsense=1
+says size=1x -- --size=1x "${there[@]}"
+says size=2M before -- --size=1M "${there[@]}" --size=2M
+says given threads -- --threads=1 --threads=1
+for bad in 0 -1 257 x ''; do
+    says "threads=$bad" 256 -- --threads="$bad"
+done
+for bad in -1 10001 x; do
+    says "poll=$bad" 10000 -- --poll="$bad"
+done
+for bad in 0 4097 many; do
+    says "max-connections=$bad" 4096 -- --max-connections="$bad"
+done
+says foreground=maybe -- --foreground=maybe
+says pid-file= -- --pid-file=
+says 255 export= -- --export="$(printf '%0256d' 0)"
+for bad in '' unix unix: tcp: tcp:1 tcp:: tcp:host: vsock: vsock:x vsock:1:x http://x; do
+    says "listen=$bad" -- --size=1M --listen="$bad"
+done
+says listen=unix: "write for example" -- --size=1M --listen="unix:/$(printf '%0200d' 0)"
+says listen=unix:/no/such/directory/x -- --size=1M --listen=unix:/no/such/directory/x
+
+# nothing_is_left_of_a_refused_one
+says backing=/no/such -- --size=1M "${there[@]}" --memory-limit=4M --backing=/no/such/file
+[ ! -e "$directory/there" ] || fail "a refused server leaves its socket"
+
+# help_lists_every_parameter
+"$zslotd" --help >help
+while read -r key; do
+    grep -q "^-*$key=" help || fail "--help does not have $key"
+done < <(sed -nE 's/^(OPTION|SETTING)\([a-z_]+, "([^"]*)".*/\2/p' "$srcdir/core/options.def" \
+    "$srcdir/server/settings.def")
+"$zslotd" --version | grep -q '^zslotd [0-9]' || fail "--version"
+
+# it_goes_into_the_background when it is ready, and its parent is told
+start=("$zslotd" --size=1M "${there[@]}" --pid-file="$directory/pid" --threads=2 --max-connections=2)
+"${start[@]}" || fail "it does not start"
+[ -S there ] || fail "it has said that it is ready and does not listen"
+pid=$(cat pid)
+servers+=("$pid")
+# a_live_socket_is_not_taken_away
+says "listen=unix:$directory/there" "in use" -- --size=1M "${there[@]}"
+[ -S there ] || fail "the socket of a live server was removed"
+
+if command -v nbdinfo >/dev/null; then
+    nbdinfo --size "nbd+unix:///?socket=$directory/there" >size
+    [ "$(cat size)" = 1048576 ] || fail "the size is $(cat size)"
+    # one_client_too_many_is_closed_at_once, and the others are not: nbdcopy opens four
+    if command -v nbdcopy >/dev/null; then
+        ! nbdcopy --threads=4 --connections=4 "nbd+unix:///?socket=$directory/there" copy 2>/dev/null ||
+            fail "max-connections lets more in"
+        until_true 60 nbdcopy --threads=2 --connections=2 "nbd+unix:///?socket=$directory/there" copy ||
+            fail "two connections of two are refused"
+    fi
+fi
+
+# its_end_takes_socket_and_pid_file_away
+kill "$pid"
+until_true 60 is_over "$pid" || fail "it does not end"
+[ ! -e there ] || fail "it leaves its socket"
+[ ! -e pid ] || fail "it leaves its pid-file"
+
+# the_socket_of_a_killed_one_is_replaced
+"${start[@]}" || fail "it does not start again"
+pid=$(cat pid)
+servers+=("$pid")
+kill -KILL "$pid"
+until_true 60 is_over "$pid" || fail "it does not end"
+rm -f pid
+# Its last threads may have the socket for a moment longer than the process is there.
+until_true 60 "${start[@]}" 2>/dev/null || fail "it does not start on a dead one's socket"
+pid=$(cat pid)
+kill "$pid"
+until_true 60 is_over "$pid" || fail "it does not end"

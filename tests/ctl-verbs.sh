@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# ctl-verbs.sh - zslotctl: what it prints, what it does, and how it ends
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+need jq nbdcopy
+zslotctl=${builddir:-$srcdir}/control/zslotctl
+[ -x "$zslotctl" ] || fail "$zslotctl is not built"
+export ZSLOT_CONTROL=$directory/control
+
+# ends STATUS 'WORD' ARGUMENT...: zslotctl ends so and says that
+ends() {
+    local wanted=$1 word=$2 status=0
+    shift 2
+    "$zslotctl" "$@" >out 2>err || status=$?
+    [ "$status" = "$wanted" ] || fail "zslotctl $*: status $status: $(cat out err)"
+    [[ $(cat out err) == *"$word"* ]] || fail "zslotctl $*: \"$word\" is not in: $(cat out err)"
+}
+
+number() {
+    "$zslotctl" stat -b -n -r -o "$1"
+}
+
+# without_a_server
+ends 3 'No such file' stat
+ends 2 'no command'
+ends 2 'unknown command' frobnicate
+ends 2 'something is missing' writeback
+ends 2 'too much' compact 1
+ends 2 'not KEY=VALUE' set compressor
+ends 0 'Exit status' --help
+ends 0 zslotctl --version
+
+serve -D zslot.check=1 zslot 64M backing=backing backing-size=64M memory-limit=32M control=control
+zstd -dc "$sample" >pages
+nbdcopy pages "$uri"
+
+# tables
+ends 0 ALGORITHM stat
+ends 0 zstd:1 stat --noheadings
+[ "$("$zslotctl" stat --json | jq -r '.zslot[0].disksize')" = 64M ] || fail "$("$zslotctl" stat --json)"
+[ "$("$zslotctl" stat --json --bytes | jq '.zslot[0].disksize')" = 67108864 ] || fail "$("$zslotctl" stat -Jb)"
+[ "$(number DISKSIZE,BACKING)" = '67108864 ok' ] || fail "$(number DISKSIZE,BACKING)"
+ends 2 'unknown column' stat -o NAME,NONSENSE
+ends 3 'No such file' -s "$directory/control" -s "$directory/none" stat
+[ "$(grep -c zstd:1 out)" = 1 ] || fail "the server that is there is left out"
+ends 0 'backing store ok' top --count=2 --interval=0.1
+
+# slots
+[ "$("$zslotctl" slots -J 0 3 | jq '.slots | length')" = 3 ] || fail "$("$zslotctl" slots 0 3)"
+ends 1 'from=16384: not a number from 0 to 16383' slots 16384
+ends 1 'count=0' slots 0 0
+
+# long_work
+written=$("$zslotctl" slots -n -r 0 1024 | grep -c ' [ch] ')
+ends 0 'idle: done' idle
+ends 1 'known only with idle-age' idle 60
+ends 1 'write one of type=all' writeback some
+ends 1 'max=0' writeback all 0
+ends 0 'writeback: done' writeback idle 100k
+[ "$(number BD-WRITES)" -gt 0 ] || fail "nothing was written"
+[ "$(number BD-WRITES)" -lt "$written" ] || fail "more than 100k was written"
+ends 0 'writeback: done' writeback all
+[ "$(number COMPR)" = 0 ] || fail "$(number COMPR) bytes stay"
+ends 0 'compact: done' compact
+ends 1 'zstd:99' recompress zstd:99 all
+ends 1 'codec=none' recompress none all
+ends 1 'write one of type=all' recompress zstd:9 some
+ends 2 'something is missing' recompress zstd:9
+ends 0 'recompress: done, 0 pages' recompress zstd:9 all
+nbdcopy "$uri" back
+cmp -n "$(wc -c <pages)" pages back || fail "another content"
+
+nbdcopy pages "$uri"
+ends 0 'recompress: done' recompress zstd:19 all
+[ "$(awk '/^recompress/ { print $3 }' out)" -gt 100 ] || fail "$(cat out)"
+nbdcopy "$uri" back
+cmp -n "$(wc -c <pages)" pages back || fail "another content after recompression"
+
+# parameters
+ends 0 '' set compressor=lz4 memory-limit=16M idle-age=60 writeback-limit=1G/day
+[ "$(number ALGORITHM,LIMIT)" = 'lz4 16777216' ] || fail "$(number ALGORITHM,LIMIT)"
+ends 1 'number from -7 to 19' set memory-limit=20M compressor=zstd:99
+ends 1 'at least memory-limit=' set memory-limit=1M
+ends 1 'unknown key' set size=1G
+[ "$(number ALGORITHM,LIMIT)" = 'lz4 16777216' ] || fail "a refusal changed $(number ALGORITHM,LIMIT)"
+nbdcopy pages "$uri"
+nbdcopy "$uri" back
+cmp -n "$(wc -c <pages)" pages back || fail "another content with lz4"
+
+stop
+grep -q '^zslot: check: ok$' log || fail "$(cat log)"
+
+# without_a_backing_store
+serve zslot 64M control=control
+ends 1 'no backing store' writeback all
+ends 1 'about a backing store' set idle-age=60
+ends 0 'none' stat

@@ -1,0 +1,285 @@
+/* fault-zslotd.c - what waits holds nobody up, and clients that go away
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backing-faulty.h"
+#include "connection.h"
+#include "harness.h"
+#include "model.h"
+#include "sample.h"
+#include "served.h"
+#include "server.h"
+#include "stored.h"
+#include "workers.h"
+
+static unsigned char data[PAGE], got[PAGE];
+
+static void setup(void)
+{
+    stored_setup();
+    served_start(volume, 2, 0);
+}
+
+static void teardown(void)
+{
+    ck_assert(served_stop());
+    stored_teardown();
+}
+
+static void expect_page(int fd, uint64_t page, uint64_t cookie)
+{
+    uint64_t answered;
+
+    ck_assert_uint_eq(served_reply(fd, &answered), 0);
+    ck_assert_uint_eq(answered, cookie);
+    served_receive(fd, got, PAGE);
+    ck_assert_mem_eq(got, model.bytes + page * PAGE, PAGE);
+}
+
+/* Page 0 in RAM again, all others stored. */
+static void store_all_but_the_first(void)
+{
+    uint64_t seed = 77;
+
+    stored_write_back_all();
+    sample_page(SAMPLE_RANDOM, seed, data);
+    model_write_both(&model, volume, 0, PAGE, data);
+}
+
+START_TEST(a_fetch_does_not_hold_up_the_same_connection)
+{
+    store_all_but_the_first();
+    int fd = served_connect(0);
+    served_enter(fd);
+    faulty_hold_fetches(faulty);
+
+    /* More fetches than there are workers, then what needs none. */
+    for (unsigned i = 1; i <= 40; i++)
+        served_request(fd, NBD_CMD_READ, i, i * PAGE, PAGE);
+    for (unsigned turn = 0; turn < 100; turn++) {
+        served_request(fd, NBD_CMD_READ, 1000, 0, PAGE);
+        expect_page(fd, 0, 1000);
+    }
+    faulty_release(faulty, BACKING_READ, 0);
+    bool seen[41] = {false};
+    for (unsigned i = 1; i <= 40; i++) {
+        uint64_t cookie;
+
+        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+        ck_assert(cookie >= 1 && cookie <= 40 && !seen[cookie]);
+        seen[cookie] = true;
+        served_receive(fd, got, PAGE);
+        ck_assert_mem_eq(got, model.bytes + cookie * PAGE, PAGE);
+    }
+    close(fd);
+}
+END_TEST
+
+START_TEST(more_fetches_than_requests_are_served_in_the_end)
+{
+    stored_write_back_all();
+    int fd = served_connect(0);
+    served_enter(fd);
+    faulty_hold_fetches(faulty);
+    for (unsigned i = 0; i < 2 * CONNECTION_REQUESTS; i++)
+        served_request(fd, NBD_CMD_READ, i, i * PAGE, PAGE);
+    /* Another client of the same loop meanwhile. */
+    int other = served_connect(0);
+    served_enter(other);
+    served_request(other, NBD_CMD_READ, 5, 4 * MIB, PAGE);
+    expect_page(other, 4 * MIB / PAGE, 5);
+    faulty_release(faulty, BACKING_READ, 0);
+    for (unsigned i = 0; i < 2 * CONNECTION_REQUESTS; i++) {
+        uint64_t cookie;
+
+        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+        ck_assert_uint_lt(cookie, 2 * CONNECTION_REQUESTS);
+        served_receive(fd, got, PAGE);
+        ck_assert_mem_eq(got, model.bytes + cookie * PAGE, PAGE);
+    }
+    close(fd);
+    close(other);
+}
+END_TEST
+
+START_TEST(a_partial_write_of_a_stored_page_does_not_hold_up_others)
+{
+    uint64_t cookie;
+
+    store_all_but_the_first();
+    int fd = served_connect(0);
+    served_enter(fd);
+    faulty_hold_fetches(faulty);
+    served_request(fd, NBD_CMD_WRITE, 1, PAGE + 10, 100);
+    served_send(fd, data, 100);
+    served_request(fd, NBD_CMD_READ, 2, 0, PAGE);
+    expect_page(fd, 0, 2);
+    faulty_wait_held(faulty, BACKING_READ, 1);
+    faulty_release(faulty, BACKING_READ, 0);
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    ck_assert_uint_eq(cookie, 1);
+    model_write(&model, PAGE + 10, 100, data);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_fetch_that_fails_is_eio_and_the_connection_goes_on)
+{
+    uint64_t cookie;
+
+    store_all_but_the_first();
+    int fd = served_connect(0);
+    served_enter(fd);
+    faulty_fail(faulty, BACKING_READ, 1, -EIO);
+    served_request(fd, NBD_CMD_READ, 1, PAGE, PAGE);
+    ck_assert_uint_eq(served_reply(fd, &cookie), 5);
+    served_request(fd, NBD_CMD_READ, 2, PAGE, PAGE);
+    expect_page(fd, 1, 2);
+    close(fd);
+}
+END_TEST
+
+/* The client wrote a part of a stored page, gave up, and wrote the page by another connection. */
+START_TEST(a_write_of_a_client_that_has_gone_is_not_carried_out)
+{
+    uint64_t cookie;
+
+    store_all_but_the_first();
+    int fd = served_connect(0), busy = served_connect(1);
+    served_enter(fd);
+    served_enter(busy);
+    faulty_hold_fetches(faulty);
+    /* All workers that may write wait for a page each. */
+    for (unsigned i = 0; i < WORKERS_WRITING_MAX; i++) {
+        served_request(busy, NBD_CMD_WRITE, i, (i + 1) * PAGE + 10, 100);
+        served_send(busy, data, 100);
+    }
+    faulty_wait_held(faulty, BACKING_READ, WORKERS_WRITING_MAX);
+    for (unsigned i = 0; i < 3; i++) {
+        served_request(fd, NBD_CMD_WRITE, i, (100 + i) * PAGE, 100);
+        served_send(fd, data, 100);
+    }
+    /* All of that is with workers when this is answered. */
+    served_request(fd, NBD_CMD_READ, 99, 0, PAGE);
+    expect_page(fd, 0, 99);
+    close(fd);
+
+    int again = served_connect(1);
+    served_enter(again);
+    for (unsigned i = 0; i < 3; i++) {
+        sample_page(SAMPLE_RANDOM, 500 + i, got);
+        served_request(again, NBD_CMD_WRITE, i, (100 + i) * PAGE, PAGE);
+        served_send(again, got, PAGE);
+        ck_assert_uint_eq(served_reply(again, &cookie), 0);
+        model_write(&model, (100 + i) * PAGE, PAGE, got);
+    }
+    faulty_release(faulty, BACKING_READ, 0);
+    for (unsigned i = 0; i < WORKERS_WRITING_MAX; i++) {
+        ck_assert_uint_eq(served_reply(busy, &cookie), 0);
+        model_write(&model, (cookie + 1) * PAGE + 10, 100, data);
+    }
+    served_wait_connections(2);
+    close(busy);
+    close(again);
+    /* teardown compares all of the volume */
+}
+END_TEST
+
+/* The write lies behind more reads than there is room for answers, and then the client closes
+ * its end, without a DISC. */
+START_TEST(requests_behind_a_stall_are_not_carried_out_for_who_has_gone)
+{
+    static uint8_t all[1001 * NBD_REQUEST_BYTES + PAGE];
+    int fd = served_connect(0);
+    size_t at = 0;
+
+    served_enter(fd);
+    for (unsigned i = 0; i < 1000; i++)
+        at += served_make_request(all + at, NBD_CMD_READ, i, PAGE, PAGE);
+    at += served_make_request(all + at, NBD_CMD_WRITE, 2000, 0, PAGE);
+    memset(all + at, 0xee, PAGE);
+    /* In one piece: in small ones they would not fit into the socket. */
+    served_send(fd, all, sizeof all);
+    /* With the first answer all of that has been received, and most of it waits behind the stall. */
+    uint64_t cookie;
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+    ck_assert(served_is_closed(fd));
+    close(fd);
+    served_wait_connections(0);
+    ck_assert_int_eq(stored_read_page(0), 0);
+}
+END_TEST
+
+START_TEST(stopping_answers_what_was_taken_in)
+{
+    uint64_t cookie;
+
+    store_all_but_the_first();
+    int fd = served_connect(0);
+    served_enter(fd);
+    served_request(fd, NBD_CMD_READ, 7, 0, PAGE);
+    expect_page(fd, 0, 7);
+    faulty_hold_fetches(faulty);
+    served_request(fd, NBD_CMD_WRITE, 1, PAGE + 10, 100);
+    served_send(fd, data, 100);
+    faulty_wait_held(faulty, BACKING_READ, 1);
+    faulty_release(faulty, BACKING_READ, 0);
+    ck_assert(served_stop());
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    ck_assert_uint_eq(cookie, 1);
+    model_write(&model, PAGE + 10, 100, data);
+    ck_assert(served_is_closed(fd));
+    close(fd);
+    served_start(volume, 1, 0); /* for teardown */
+}
+END_TEST
+
+START_TEST(stopping_does_not_answer_what_was_not)
+{
+    int fd = served_connect(0);
+
+    served_enter(fd);
+    /* The first half of a write. */
+    served_request(fd, NBD_CMD_WRITE, 1, 0, PAGE);
+    served_send(fd, data, PAGE / 2);
+    ck_assert(served_stop());
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, 0);
+    ck_assert(n == 0 || (n < 0 && errno == ECONNRESET));
+    close(fd);
+    served_start(volume, 1, 0);
+}
+END_TEST
+
+START_TEST(polling_loops_serve_too)
+{
+    ck_assert(served_stop());
+    served_start(volume, 1, 1000);
+    int fd = served_connect(0);
+    served_enter(fd);
+    for (unsigned i = 0; i < 1000; i++) {
+        served_request(fd, NBD_CMD_READ, i, (i % 300) * PAGE, PAGE);
+        expect_page(fd, i % 300, i);
+    }
+    close(fd);
+    served_wait_connections(0);
+}
+END_TEST
+
+HARNESS_MAIN_WITH("fault-zslotd", setup, teardown,
+                  a_fetch_does_not_hold_up_the_same_connection,
+                  more_fetches_than_requests_are_served_in_the_end,
+                  a_partial_write_of_a_stored_page_does_not_hold_up_others,
+                  a_fetch_that_fails_is_eio_and_the_connection_goes_on,
+                  a_write_of_a_client_that_has_gone_is_not_carried_out,
+                  requests_behind_a_stall_are_not_carried_out_for_who_has_gone,
+                  stopping_answers_what_was_taken_in,
+                  stopping_does_not_answer_what_was_not, polling_loops_serve_too)

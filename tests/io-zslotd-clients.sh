@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# io-zslotd-clients.sh - clients that nobody here wrote, against zslotd: those of the plugin's tests, nbdkit
+# as a client, and nbd-client's list
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+builddir=$(cd "${builddir:-.}" && pwd)
+export NBDKIT=$builddir/tests/run-zslotd ZSLOT_FACE=zslotd
+source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+
+for test in io-nbdinfo io-qemu io-fio io-ext4; do
+    status=0
+    bash "$srcdir/tests/$test.sh" >said 2>&1 || status=$?
+    [ "$status" = 0 ] || [ "$status" = 77 ] || fail "$test: $(cat said)"
+    # What it says when it is skipped.
+    cat said
+done
+
+nbdkit=$(sed -n "s/^nbdkit='\(.*\)'$/\1/p" "$builddir/tests/run-nbdkit")
+serve zslot 16M export=disk
+
+# it_is_listed, under its name
+if command -v nbdinfo >/dev/null; then
+    nbdinfo --list "$uri" >list
+    grep -q 'export="disk"' list || fail "it is not listed: $(cat list)"
+fi
+# nbd-client's own negotiation
+if command -v nbd-client >/dev/null && [ "$(nbd-client --version 2>&1 | grep -c .)" -gt 0 ]; then
+    nbd-client -l -unix "$socket" >list 2>&1 || fail "nbd-client -l: $(cat list)"
+    grep -qx disk list || fail "nbd-client does not list it: $(cat list)"
+fi
+# an_export_of_another_name_is_refused
+if command -v nbdinfo >/dev/null; then
+    nbdinfo --size "$uri" >/dev/null
+    nbdinfo --size "nbd+unix:///disk?socket=$socket" >/dev/null
+    ! nbdinfo --size "nbd+unix:///other?socket=$socket" >said 2>&1 || fail "another name is served"
+fi
+
+# through_nbdkit_s_nbd_plugin
+if command -v nbdcopy >/dev/null && "$nbdkit" nbd --version >/dev/null 2>&1; then
+    head -c 3000001 /dev/urandom >random
+    truncate --size=16M random
+    "$nbdkit" -U - nbd socket="$socket" --run "nbdcopy random \"\$uri\" && nbdcopy \"\$uri\" back" ||
+        fail "nbdkit's nbd plugin in front of it"
+    cmp random back
+fi
+stop

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "served.h"
+
+#include <errno.h>
+#include <event2/thread.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "server.h"
+#include "workers.h"
+
+static struct export exports[2];
+static struct export_table table = {exports, 2};
+static struct reactor_settings settings;
+static struct workers workers;
+static struct reactor *loops;
+static unsigned reactor_count;
+
+void served_start(struct volume *volume, unsigned threads, unsigned poll_us)
+{
+    evthread_use_pthreads();
+    exports[0] = (struct export){"", NULL, volume_size_bytes(volume), volume};
+    exports[1] = (struct export){"other", NULL, volume_size_bytes(volume), volume};
+    settings = (struct reactor_settings){
+        .exports = &table,
+        .workers = &workers,
+        .poll_us = poll_us,
+    };
+    ck_assert_int_eq(workers_start(&workers), 0);
+    reactor_count = threads;
+    loops = calloc(threads, sizeof *loops);
+    ck_assert_ptr_nonnull(loops);
+    for (unsigned i = 0; i < threads; i++)
+        ck_assert_int_eq(reactor_start(&loops[i], &settings), 0);
+}
+
+bool served_stop(void)
+{
+    for (unsigned i = 0; i < reactor_count; i++)
+        reactor_stop(&loops[i]);
+    for (unsigned i = 0; i < reactor_count; i++)
+        if (!reactor_join(&loops[i]))
+            return false;
+    workers_stop(&workers);
+    for (unsigned i = 0; i < reactor_count; i++)
+        reactor_free(&loops[i]);
+    free(loops);
+    return true;
+}
+
+int served_connect(unsigned loop)
+{
+    int fds[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    ck_assert_int_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+    reactor_give(&loops[loop], fds[1]);
+    return fds[0];
+}
+
+struct nbd_handle *served_client(unsigned loop)
+{
+    struct nbd_handle *nbd = nbd_create();
+
+    ck_assert_ptr_nonnull(nbd);
+    NBD_OK(nbd_set_strict_mode(nbd, 0));
+    NBD_OK(nbd_add_meta_context(nbd, LIBNBD_CONTEXT_BASE_ALLOCATION));
+    NBD_OK(nbd_connect_socket(nbd, served_connect(loop)));
+    return nbd;
+}
+
+void served_wait_connections(unsigned count)
+{
+    for (;;) {
+        unsigned sum = 0;
+
+        for (unsigned i = 0; i < reactor_count; i++)
+            sum += atomic_load(&loops[i].connection_count);
+        if (sum == count)
+            return;
+        sched_yield();
+    }
+}
+
+void served_send(int fd, const void *data, size_t bytes)
+{
+    const char *from = data;
+
+    while (bytes > 0) {
+        ssize_t sent = send(fd, from, bytes, MSG_NOSIGNAL);
+
+        MUST(sent > 0, "cannot send to the server");
+        from += sent;
+        bytes -= (size_t)sent;
+    }
+}
+
+void served_receive(int fd, void *out, size_t bytes)
+{
+    MUST(bytes == 0 || recv(fd, out, bytes, MSG_WAITALL) == (ssize_t)bytes,
+         "the server does not send %zu bytes", bytes);
+}
+
+bool served_is_closed(int fd)
+{
+    char bytes[4096];
+    ssize_t got;
+
+    while ((got = recv(fd, bytes, sizeof bytes, 0)) > 0)
+        ;
+    return got == 0 || errno == ECONNRESET;
+}
+
+void served_enter(int fd)
+{
+    uint8_t greeting[18], hello[20] = {0}, answer[10];
+
+    served_receive(fd, greeting, sizeof greeting);
+    nbd_put32(hello, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
+    nbd_put64(hello + 4, NBD_OPTION_MAGIC);
+    nbd_put32(hello + 12, NBD_OPT_EXPORT_NAME);
+    served_send(fd, hello, sizeof hello);
+    served_receive(fd, answer, sizeof answer);
+    ck_assert_uint_eq(nbd_get64(answer), exports[0].bytes);
+}
+
+size_t served_make_request(uint8_t *out, uint16_t type, uint64_t cookie,
+                           uint64_t offset, uint32_t bytes)
+{
+    nbd_put32(out, NBD_REQUEST_MAGIC);
+    nbd_put16(out + 4, 0);
+    nbd_put16(out + 6, type);
+    nbd_put64(out + 8, cookie);
+    nbd_put64(out + 16, offset);
+    nbd_put32(out + 24, bytes);
+    return NBD_REQUEST_BYTES;
+}
+
+void served_request(int fd, uint16_t type, uint64_t cookie, uint64_t offset,
+                    uint32_t bytes)
+{
+    uint8_t request[NBD_REQUEST_BYTES];
+
+    served_send(fd, request, served_make_request(request, type, cookie, offset, bytes));
+}
+
+uint32_t served_reply(int fd, uint64_t *cookie)
+{
+    uint8_t reply[NBD_SIMPLE_REPLY_BYTES];
+
+    served_receive(fd, reply, sizeof reply);
+    MUST(nbd_get32(reply) == NBD_SIMPLE_REPLY_MAGIC, "that is no reply");
+    *cookie = nbd_get64(reply + 8);
+    return nbd_get32(reply + 4);
+}

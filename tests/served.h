@@ -1,0 +1,56 @@
+/* served.h - zslotd's loops and workers in the test's own process, with a volume of the test's
+ *
+ * Owns:    the loops and the workers, for one test at a time.
+ * Called:  by unit- and fault- tests of server/.
+ * Locks:   none.
+ * Never:   listens: a client gets one end of a pair of sockets.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef TESTS_SERVED_H
+#define TESTS_SERVED_H
+
+#include <stdbool.h>
+
+#include <libnbd.h>
+
+#include "reactor.h"
+#include "volume.h"
+
+/* VOLUME as the exports "" and "other", by THREADS loops. */
+void served_start(struct volume *volume, unsigned threads, unsigned poll_us);
+
+/* Whether all loops ended in time; the workers are stopped then, too. */
+bool served_stop(void);
+
+/* A socket with zslotd at its other end, in loop number LOOP. */
+int served_connect(unsigned loop);
+
+/* The same with everything negotiated, and libnbd's checks of requests off. */
+struct nbd_handle *served_client(unsigned loop);
+
+/* Waits until so many connections are open. */
+void served_wait_connections(unsigned count);
+
+/* -- Raw clients. -- */
+
+/* All of BYTES, or the test fails. */
+void served_send(int fd, const void *data, size_t bytes);
+void served_receive(int fd, void *out, size_t bytes);
+
+/* Whether the server has closed; bytes before that are thrown away. */
+bool served_is_closed(int fd);
+
+/* Reads the greeting and negotiates by EXPORT_NAME without zeroes; simple replies then. */
+void served_enter(int fd);
+
+/* Writes one to OUT; how many bytes. */
+size_t served_make_request(uint8_t *out, uint16_t type, uint64_t cookie,
+                           uint64_t offset, uint32_t bytes);
+void served_request(int fd, uint16_t type, uint64_t cookie, uint64_t offset,
+                    uint32_t bytes);
+
+/* A simple reply; the error it carries. */
+uint32_t served_reply(int fd, uint64_t *cookie);
+
+#endif

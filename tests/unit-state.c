@@ -1,0 +1,481 @@
+/* unit-state.c - what is kept in a state, and what is refused, with nothing changed
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "backing-faulty.h"
+#include "harness.h"
+#include "model.h"
+#include "sample.h"
+#include "slot.h"
+#include "state.h"
+#include "statedir.h"
+#include "writeback.h"
+
+#define SIZE_TEXT "8M"
+#define SIZE (8 * MIB)
+#define STORE_BYTES (16 * MIB)
+#define PAGES 600
+
+static char directory[64];
+static struct model model;
+static unsigned char *store;
+
+static void setup(void)
+{
+    statedir_make(directory, sizeof directory);
+    model_open(&model, SIZE);
+    store = calloc(1, STORE_BYTES);
+    ck_assert_ptr_nonnull(store);
+}
+
+static void teardown(void)
+{
+    free(store);
+    model_close(&model);
+    statedir_remove(directory);
+}
+
+/* -- Opening, refused or not. -- */
+
+static int try_options(const struct options *options, struct reason *reason)
+{
+    struct volume *volume;
+    int r = volume_open(options, &volume, reason);
+
+    if (r < 0)
+        return r;
+    r = volume_start(volume, reason);
+    volume_close(volume);
+    return r;
+}
+
+/* KEY, VALUE, ... NULL; then words of the sentence, and NULL. */
+static void refused(int err, const char *key, ...)
+{
+    struct options options;
+    struct reason reason;
+    const char *word;
+    va_list args;
+
+    options_init(&options);
+    va_start(args, key);
+    for (; key; key = va_arg(args, const char *))
+        ck_assert_int_eq(
+            options_set(&options, key, va_arg(args, const char *), &reason), 0);
+    reason.text[0] = '\0';
+    ck_assert_int_eq(try_options(&options, &reason), err);
+    while ((word = va_arg(args, const char *)))
+        ck_assert_msg(strstr(reason.text, word) != NULL, "no \"%s\" in: %s", word,
+                      reason.text);
+    va_end(args);
+}
+
+static struct volume *open_plain(void)
+{
+    return harness_open("size", SIZE_TEXT, "compressor", "lz4", "state", directory,
+                        NULL);
+}
+
+static struct volume *open_stored(void)
+{
+    struct faulty *faulty = faulty_new_in(store, STORE_BYTES);
+
+    return harness_open_with(faulty_backing(faulty), "size", SIZE_TEXT, "compressor",
+                             "lz4", "memory-limit", "1G", "state", directory, NULL);
+}
+
+/* Pages of every state that can be in RAM, from PAGE FROM on. */
+static void write_pages(struct volume *volume, uint64_t from, uint64_t count)
+{
+    unsigned char data[PAGE];
+
+    for (uint64_t page = from; page < from + count; page++) {
+        if (page % 7 == 0)
+            memset(data, (int)page % 255 + 1, PAGE);
+        else if (page % 7 == 1)
+            sample_sized(PAGE, page, data);
+        else
+            sample_sized(100 + (uint32_t)(page * 37 % 3000), page, data);
+        model_write_both(&model, volume, page * PAGE, PAGE, data);
+    }
+    model_trim_both(&model, volume, (from + count / 2) * PAGE, 5 * PAGE);
+}
+
+static void make_plain(void)
+{
+    struct volume *volume = open_plain();
+
+    write_pages(volume, 0, PAGES);
+    volume_close(volume);
+}
+
+static void make_stored(void)
+{
+    struct volume *volume = open_stored();
+
+    write_pages(volume, 0, PAGES);
+    ck_assert_int_eq(volume_writeback(volume), 0);
+    write_pages(volume, PAGES / 2, PAGES);
+    volume_close(volume);
+}
+
+static void expect_all(struct volume *volume)
+{
+    harness_check(volume);
+    model_compare_all(&model, volume);
+    model_compare_extents(&model, volume, 0, SIZE);
+    volume_close(volume);
+}
+
+/* -- Files. -- */
+
+static int open_file(const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
+    return fd;
+}
+
+static void read_file(const char *name, uint64_t offset, void *out, size_t bytes)
+{
+    int fd = open_file(name);
+
+    ck_assert_int_eq(pread(fd, out, bytes, (off_t)offset), (ssize_t)bytes);
+    close(fd);
+}
+
+static void write_file(const char *name, uint64_t offset, const void *data,
+                       size_t bytes)
+{
+    int fd = open_file(name);
+
+    ck_assert_int_eq(pwrite(fd, data, bytes, (off_t)offset), (ssize_t)bytes);
+    close(fd);
+}
+
+static struct state_header header, changed;
+
+static void load_header(void)
+{
+    read_file("zslot-header", 0, &header, sizeof header);
+    changed = header;
+}
+
+static void store_changed(void)
+{
+    changed.checksum = XXH3_64bits(&changed, offsetof(struct state_header, checksum));
+    write_file("zslot-header", 0, &changed, sizeof changed);
+}
+
+static void store_header(void)
+{
+    write_file("zslot-header", 0, &header, sizeof header);
+}
+
+/* -- What is kept. -- */
+
+START_TEST(the_next_volume_has_every_page_and_every_gauge)
+{
+    static const enum stat_id gauges[] = {STAT_orig_data_size, STAT_compr_data_size,
+                                          STAT_same_pages,     STAT_huge_pages,
+                                          STAT_bd_count,       STAT_bd_live_size};
+    struct stats before, after;
+
+    make_stored();
+    struct volume *volume = open_stored();
+    volume_stats(volume, &before);
+    expect_all(volume);
+    ck_assert_uint_gt(before.values[STAT_bd_count], 100);
+    ck_assert_uint_gt(before.values[STAT_huge_pages], 10);
+    ck_assert_uint_gt(before.values[STAT_same_pages], 10);
+    for (unsigned i = 0; i < 3; i++) {
+        volume = open_stored();
+        volume_stats(volume, &after);
+        for (unsigned g = 0; g < sizeof gauges / sizeof *gauges; g++)
+            ck_assert_uint_eq(after.values[gauges[g]], before.values[gauges[g]]);
+        ck_assert_uint_eq(volume_found_pages(volume) * PAGE,
+                          before.values[STAT_orig_data_size]);
+        volume_close(volume);
+    }
+    volume = open_stored();
+    write_pages(volume, 100, 300);
+    expect_all(volume);
+    harness_close(open_stored());
+}
+END_TEST
+
+START_TEST(codecs_may_change)
+{
+    static const char *const codecs_then[] = {"zstd:3", "none", "lz4", "zstd"};
+
+    make_plain();
+    for (unsigned i = 0; i < 4; i++) {
+        struct volume *volume = harness_open("size", SIZE_TEXT, "compressor",
+                                             codecs_then[i], "state", directory, NULL);
+        harness_check(volume);
+        model_compare_all(&model, volume);
+        write_pages(volume, 50 * i, 200);
+        model_compare_all(&model, volume);
+        volume_close(volume);
+    }
+    expect_all(open_plain());
+}
+END_TEST
+
+START_TEST(ram_that_nothing_refers_to_is_given_back)
+{
+    struct stat before, after;
+    char zeroes[PAGE] = {1};
+
+    make_plain();
+    volume_close(open_plain());
+    int fd = open_file("zslot-pool");
+    ck_assert_int_eq(fstat(fd, &before), 0);
+    /* An object that no slot came to refer to, in a span of its own and behind another's
+     * last place. */
+    ck_assert_int_eq(pwrite(fd, zeroes, PAGE, before.st_size / 2), PAGE);
+    ck_assert_int_eq(pwrite(fd, zeroes, PAGE, lseek(fd, 0, SEEK_HOLE)), PAGE);
+    close(fd);
+    fd = open_file("zslot-slots"); /* and a leaf without pages */
+    memset(zeroes, 0, sizeof zeroes);
+    ck_assert_int_eq(pwrite(fd, zeroes, PAGE, SIZE / PAGE * SLOT_BYTES - PAGE), PAGE);
+    close(fd);
+    expect_all(open_plain());
+    fd = open_file("zslot-pool");
+    ck_assert_int_eq(fstat(fd, &after), 0);
+    close(fd);
+    ck_assert_int_le(after.st_blocks, before.st_blocks);
+}
+END_TEST
+
+START_TEST(an_unfinished_first_start_is_made_anew)
+{
+    char path[128], junk[3 * PAGE];
+
+    make_plain();
+    snprintf(path, sizeof path, "%s/zslot-header", directory);
+    ck_assert_int_eq(unlink(path), 0);
+    memset(junk, 0xee, sizeof junk);
+    write_file("zslot-slots", 0, junk, sizeof junk);
+    struct volume *volume = open_plain();
+    ck_assert_uint_eq(volume_found_pages(volume), 0);
+    ck_assert_uint_eq(harness_stat(volume, STAT_orig_data_size), 0);
+    model_trim(&model, 0, SIZE);
+    expect_all(volume);
+}
+END_TEST
+
+START_TEST(a_directory_is_made)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/zslot-sub", directory);
+    struct volume *volume = harness_open("size", "1M", "state", path, NULL);
+    ck_assert(!volume_state_is_on_disk(volume));
+    volume_close(volume);
+    statedir_remove(path);
+}
+END_TEST
+
+/* -- What is refused. -- */
+
+START_TEST(a_state_in_use_is_refused)
+{
+    make_plain();
+    struct volume *volume = open_plain();
+    refused(-EBUSY, "size", SIZE_TEXT, "state", directory, NULL, "state=", directory,
+            "in use by another zslot", "name another directory", NULL);
+    write_pages(volume, 0, 100);
+    expect_all(volume);
+    expect_all(open_plain());
+}
+END_TEST
+
+START_TEST(another_shape_is_refused)
+{
+    make_plain();
+    refused(-EINVAL, "size", "16M", "state", directory, NULL, "state=", directory,
+            "of 8388608 bytes, not of 16777216", "write size=8388608", NULL);
+    refused(-EINVAL, "size", "4M", "state", directory, NULL, "not of 4194304", NULL);
+    load_header();
+    changed.format = STATE_FORMAT + 1;
+    store_changed();
+    refused(-EINVAL, "size", SIZE_TEXT, "state", directory, NULL, "of format 2",
+            "knows format 1", "name another directory", NULL);
+    changed = header;
+    changed.page_bytes = 16384;
+    store_changed();
+    refused(-EINVAL, "size", SIZE_TEXT, "state", directory, NULL,
+            "pages of 16384 bytes, and here they have 4096", NULL);
+    store_header();
+    expect_all(open_plain());
+}
+END_TEST
+
+START_TEST(a_damaged_header_is_refused)
+{
+    make_plain();
+    load_header();
+    memset(changed.magic, 'x', sizeof changed.magic);
+    store_changed();
+    refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "zslot-header",
+            "not zslot's", "delete what is in it", NULL);
+    changed = header;
+    changed.checksum ^= 1;
+    write_file("zslot-header", 0, &changed, sizeof changed);
+    refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "zslot-header",
+            "damaged", NULL);
+    store_header();
+    expect_all(open_plain());
+}
+END_TEST
+
+START_TEST(files_of_another_length_are_refused)
+{
+    struct stat status;
+
+    make_plain();
+    int fd = open_file("zslot-pool");
+    ck_assert_int_eq(fstat(fd, &status), 0);
+    ck_assert_int_eq(ftruncate(fd, status.st_size - PAGE), 0);
+    refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "damaged",
+            "not of the length", NULL);
+    ck_assert_int_eq(ftruncate(fd, status.st_size), 0);
+    close(fd);
+    expect_all(open_plain());
+}
+END_TEST
+
+/* Puts WORDS, the two of an entry, in the place of slot 3's; it must be refused; and puts
+ * back what was there. */
+static void refused_entry(uint64_t meta, uint64_t ref)
+{
+    uint64_t words[2] = {meta, ref}, before[2];
+
+    read_file("zslot-slots", 3 * SLOT_BYTES, before, sizeof before);
+    write_file("zslot-slots", 3 * SLOT_BYTES, words, sizeof words);
+    refused(-EUCLEAN, "size", SIZE_TEXT, "compressor", "lz4", "state", directory, NULL,
+            "damaged", "slot ", "contradicts", NULL);
+    write_file("zslot-slots", 3 * SLOT_BYTES, before, sizeof before);
+}
+
+START_TEST(a_damaged_table_is_refused_and_left_alone)
+{
+    uint64_t slots[8][2];
+
+    make_plain();
+    read_file("zslot-slots", 0, slots, sizeof slots);
+    refused_entry(0, 1);                              /* EMPTY with something */
+    refused_entry(slots[3][0] | 7 << 2, slots[3][1]); /* no such state */
+    refused_entry(slots[3][0] & ~(UINT64_C(0x1fff) << 12), slots[3][1]); /* no length */
+    refused_entry(slots[3][0] | 15 << 8, slots[3][1]);           /* no such codec */
+    refused_entry(slots[3][0], slots[3][1] | UINT64_C(1) << 40); /* no such span */
+    refused_entry(slots[3][0],
+                  slots[4][1]); /* another slot's object, of another class */
+    refused_entry(slots[2][0], slots[2][1]); /* another slot's object, of the same */
+    expect_all(open_plain());
+}
+END_TEST
+
+START_TEST(a_limit_below_what_there_is_is_refused)
+{
+    char limit[32];
+
+    make_plain();
+    snprintf(limit, sizeof limit, "%llu",
+             (unsigned long long)(harness_fixed_bytes(SIZE_TEXT, "lz4") + MIB));
+    refused(-ENOSPC, "size", SIZE_TEXT, "compressor", "lz4", "memory-limit", limit,
+            "state", directory, NULL, "memory-limit=", limit,
+            "the pages of state=", "write at least memory-limit=", NULL);
+    expect_all(open_plain());
+}
+END_TEST
+
+START_TEST(a_backing_store_left_out_is_refused)
+{
+    make_stored();
+    refused(-EINVAL, "size", SIZE_TEXT, "state", directory, NULL,
+            "state=", "on a backing store, and none is given", "write backing=PATH",
+            NULL);
+    expect_all(open_stored());
+}
+END_TEST
+
+/* As harness_open_with(), for what must be refused. */
+static void backing_refused(unsigned char *bytes, uint64_t count, const char *word)
+{
+    struct faulty *faulty = faulty_new_in(bytes, count);
+    struct backing *backing = faulty_backing(faulty);
+    struct options options;
+    struct volume *volume;
+    struct reason reason;
+
+    options_init(&options);
+    options.backing_follows = true;
+    options_set(&options, "size", SIZE_TEXT, &reason);
+    options_set(&options, "state", directory, &reason);
+    options_set(&options, "memory-limit", "1G", &reason);
+    ck_assert_msg(volume_open(&options, &volume, &reason) == 0, "%s", reason.text);
+    ck_assert_int_eq(volume_set_backing(volume, backing, &reason), -EINVAL);
+    ck_assert_msg(strstr(reason.text, word) != NULL, "%s", reason.text);
+    backing->ops->close(backing);
+    volume_close(volume);
+}
+
+START_TEST(another_backing_store_is_refused)
+{
+    unsigned char *other = calloc(1, STORE_BYTES);
+
+    make_stored();
+    backing_refused(other, STORE_BYTES, "not the one that");
+    backing_header_make((struct backing_header *)(void *)other);
+    backing_refused(other, STORE_BYTES, "not the one that");
+    backing_refused(store, BACKING_BYTES_MIN / 16, "write at least backing-size=");
+    expect_all(open_stored());
+    free(other);
+}
+END_TEST
+
+START_TEST(another_backing_store_will_do_when_nothing_is_stored)
+{
+    make_plain();
+    struct volume *volume = open_stored();
+    ck_assert_int_eq(volume_writeback(volume), 0);
+    ck_assert_int_eq(volume_trim(volume, 0, SIZE), 0);
+    volume_close(volume);
+    model_trim(&model, 0, SIZE);
+    memset(store, 0, STORE_BYTES);
+    volume = open_stored();
+    write_pages(volume, 0, PAGES);
+    ck_assert_int_eq(volume_writeback(volume), 0);
+    volume_close(volume);
+    expect_all(open_stored());
+}
+END_TEST
+
+HARNESS_MAIN_WITH("unit-state", setup, teardown,
+                  the_next_volume_has_every_page_and_every_gauge, codecs_may_change,
+                  ram_that_nothing_refers_to_is_given_back,
+                  an_unfinished_first_start_is_made_anew, a_directory_is_made,
+                  a_state_in_use_is_refused, another_shape_is_refused,
+                  a_damaged_header_is_refused, files_of_another_length_are_refused,
+                  a_damaged_table_is_refused_and_left_alone,
+                  a_limit_below_what_there_is_is_refused,
+                  a_backing_store_left_out_is_refused, another_backing_store_is_refused,
+                  another_backing_store_will_do_when_nothing_is_stored)

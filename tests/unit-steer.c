@@ -1,0 +1,455 @@
+/* unit-steer.c - what a volume is told while it runs, and what it says of itself
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server.h"
+#include "stored.h"
+#include "work.h"
+
+/* -- In the thread of the loop. -- */
+
+struct told {
+    struct volume *volume;
+    struct steer_pair pairs[4];
+    unsigned count;
+    int result;
+    struct reason reason;
+    struct report report;
+};
+
+static void tell(void *opaque, struct event_base *base)
+{
+    struct told *told = opaque;
+
+    (void)base;
+    told->result = volume_set(told->volume, told->pairs, told->count, &told->reason);
+}
+
+static void ask(void *opaque, struct event_base *base)
+{
+    struct told *told = opaque;
+
+    (void)base;
+    volume_report(told->volume, &told->report);
+}
+
+static struct told told;
+
+static int set_on(struct volume *which, const char *key, const char *value)
+{
+    told = (struct told){.volume = which, .pairs = {{key, value}}, .count = 1};
+    ck_assert_int_eq(volume_call(which, tell, &told), 0);
+    return told.result;
+}
+
+static int set(const char *key, const char *value)
+{
+    return set_on(volume, key, value);
+}
+
+static const struct report *report(void)
+{
+    told.volume = volume;
+    ck_assert_int_eq(volume_call(volume, ask, &told), 0);
+    return &told.report;
+}
+
+static uint64_t reported(enum stat_id stat)
+{
+    return report()->stats.values[stat];
+}
+
+static void write_anew(unsigned from, unsigned step)
+{
+    unsigned char page[PAGE];
+
+    for (unsigned i = from; i < PAGES; i += step) {
+        sample_sized(OBJECT_BYTES - 500, i + 1000, page);
+        model_write_both(&model, volume, i * PAGE, PAGE, page);
+    }
+}
+
+/* -- Parameters. -- */
+
+START_TEST(a_change_of_compressor_leaves_every_page)
+{
+    static const char *const codecs_in_turn[] = {"zstd:3",  "none",    "lz4",
+                                                 "zstd:-1", "zstd:19", "lz4"};
+
+    for (unsigned i = 0; i < sizeof codecs_in_turn / sizeof *codecs_in_turn; i++) {
+        ck_assert_int_eq(set("compressor", codecs_in_turn[i]), 0);
+        write_anew(i, 7);
+        model_compare_all(&model, volume);
+        harness_check(volume);
+    }
+    stored_write_back_all();
+    model_compare_all(&model, volume);
+}
+END_TEST
+
+static _Atomic bool writers_end;
+
+static void write_and_read(void *opaque)
+{
+    unsigned char page[PAGE], back[PAGE];
+    uint64_t slot = 1500 + (uintptr_t)opaque; /* beyond what the model has */
+    unsigned rounds = 0;
+
+    while (!writers_end || rounds < 20) {
+        sample_sized(1000 + rounds % 2000, rounds, page);
+        MUST(volume_write(volume, slot * PAGE, PAGE, page) == 0, "no write");
+        MUST(volume_read(volume, slot * PAGE, PAGE, back) == 0, "no read");
+        MUST(memcmp(page, back, PAGE) == 0, "another page");
+        rounds++;
+    }
+    MUST(volume_trim(volume, slot * PAGE, PAGE) == 0, "no trim");
+}
+
+START_TEST(compressors_change_under_writers)
+{
+    struct actor *actors[3];
+    unsigned rounds = (unsigned)harness_ops(60);
+
+    writers_end = false;
+    for (unsigned i = 0; i < 3; i++)
+        actors[i] = actor_start(write_and_read, (void *)(uintptr_t)i);
+    for (unsigned i = 0; i < rounds + 4; i++)
+        ck_assert_int_eq(set("compressor", i % 3 == 0   ? "zstd:1"
+                                           : i % 3 == 1 ? "lz4"
+                                                        : "zstd:5"),
+                         0);
+    writers_end = true;
+    for (unsigned i = 0; i < 3; i++)
+        actor_go(actors[i]);
+    harness_check(volume);
+}
+END_TEST
+
+START_TEST(what_is_refused_changes_nothing)
+{
+    static const struct {
+        const char *key, *value;
+    } table[] = {
+        {"compressor", "gzip"},
+        {"compressor", "zstd:20"},
+        {"memory-limit", "x"},
+        {"memory-limit", "1M"},
+        {"idle-age", "0"},
+        {"idle-age", "soon"},
+        {"writeback-limit", "1/day"},
+        {"size", "1G"},
+        {"", ""},
+        {"compressor", "none "},
+        {"memory-limit", "-1"},
+    };
+
+    for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
+        struct report before = *report();
+
+        told = (struct told){
+            .volume = volume,
+            .pairs = {{"writeback-limit", "1G/day"}, {table[i].key, table[i].value}},
+            .count = 2};
+        ck_assert_int_eq(volume_call(volume, tell, &told), 0);
+        ck_assert_msg(told.result < 0, "%s=%s is taken", table[i].key, table[i].value);
+        ck_assert_uint_gt(strlen(told.reason.text), 0);
+        struct report after = *report();
+        ck_assert_int_eq(after.compressor.id, before.compressor.id);
+        ck_assert_uint_eq(after.idle_age_s, before.idle_age_s);
+        ck_assert_uint_eq(after.writeback_limit, before.writeback_limit);
+        ck_assert_uint_eq(after.stats.values[STAT_mem_limit],
+                          before.stats.values[STAT_mem_limit]);
+        ck_assert_uint_eq(after.stats.values[STAT_mem_used_total],
+                          before.stats.values[STAT_mem_used_total]);
+    }
+}
+END_TEST
+
+START_TEST(a_lower_limit_is_reached_by_eviction)
+{
+    unsigned char page[PAGE];
+    char text[32];
+
+    for (unsigned i = PAGES; i < 1500; i++) {
+        sample_sized(OBJECT_BYTES, i, page);
+        model_write_both(&model, volume, i * PAGE, PAGE, page);
+    }
+    uint64_t used = reported(STAT_mem_used_total), limit = used - 2 * MIB;
+
+    snprintf(text, sizeof text, "%llu", (unsigned long long)limit);
+    ck_assert_int_eq(set("memory-limit", text), 0);
+    ck_assert_uint_eq(reported(STAT_mem_limit), limit);
+    while (reported(STAT_mem_used_total) > limit)
+        ;
+    ck_assert_uint_gt(reported(STAT_bd_count), 0);
+    write_anew(0, 3);
+    ck_assert_uint_le(reported(STAT_mem_used_total), limit);
+    ck_assert_int_eq(set("memory-limit", "none"), -EINVAL); /* nothing would evict */
+    ck_assert_int_eq(set("memory-limit", "1G"), 0);
+    write_anew(0, 2);
+}
+END_TEST
+
+START_TEST(a_limit_that_cannot_be_kept_says_by_how_much)
+{
+    unsigned char page[PAGE];
+    struct volume *alone =
+        harness_open("size", "8M", "compressor", "lz4", "control", "unused", NULL);
+    char text[32];
+
+    for (unsigned i = 0; i < 1000; i++) {
+        sample_page(SAMPLE_RANDOM, i, page);
+        ck_assert_int_eq(volume_write(alone, i * PAGE, PAGE, page), 0);
+    }
+    uint64_t used = harness_stat(alone, STAT_mem_used_total);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)used - 1000000);
+    ck_assert_int_eq(set_on(alone, "memory-limit", text), -EBUSY);
+    ck_assert_ptr_nonnull(strstr(told.reason.text, "1000000 too many"));
+    ck_assert_uint_eq(harness_stat(alone, STAT_mem_limit), 0);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)used);
+    ck_assert_int_eq(set_on(alone, "memory-limit", text), 0);
+    sample_page(SAMPLE_RANDOM, 1, page);
+    ck_assert_int_eq(volume_write(alone, 1500 * PAGE, PAGE, page), -ENOSPC);
+    ck_assert_int_eq(set_on(alone, "memory-limit", "none"), 0);
+    ck_assert_int_eq(volume_write(alone, 1500 * PAGE, PAGE, page), 0);
+    ck_assert_int_eq(set_on(alone, "idle-age", "60"), -EINVAL);
+    harness_close(alone);
+}
+END_TEST
+
+/* -- Idle pages, and writeback of some. -- */
+
+#define HUGE_PAGES ((PAGES + 15) / 16)
+
+static int write_back(enum filter_type type, uint64_t max_bytes, struct work *work)
+{
+    const struct filter filter = {.type = type, .max_bytes = max_bytes};
+
+    return volume_writeback_some(volume, &filter, work);
+}
+
+START_TEST(pages_that_are_used_after_the_marking_are_not_idle)
+{
+    struct work work = {0};
+
+    ck_assert_int_eq(volume_mark_idle(volume, 0, &work), 0);
+    ck_assert_uint_eq(work.pages, PAGES);
+    ck_assert_uint_eq(work.done, work.total);
+    for (unsigned i = 0; i < PAGES; i += 3)
+        ck_assert_int_eq(stored_read_page(i), 0);
+    work = (struct work){0};
+    ck_assert_int_eq(write_back(FILTER_IDLE, UINT64_MAX, &work), 0);
+    ck_assert_uint_eq(work.pages, PAGES - (PAGES + 2) / 3);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), work.pages);
+    for (unsigned i = 0; i < PAGES; i++) {
+        struct volume_slot slot;
+
+        ck_assert_uint_eq(volume_look(volume, i, 1, &slot), 1);
+        ck_assert_int_eq(slot.state == 'w', i % 3 != 0);
+    }
+}
+END_TEST
+
+START_TEST(writeback_of_huge_pages_leaves_the_others)
+{
+    struct work work = {0};
+
+    ck_assert_int_eq(write_back(FILTER_HUGE_IDLE, UINT64_MAX, &work), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), 0); /* none is idle */
+    ck_assert_int_eq(write_back(FILTER_HUGE, UINT64_MAX, &work), 0);
+    ck_assert_uint_eq(work.pages, HUGE_PAGES);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), HUGE_PAGES);
+    ck_assert_uint_eq(stored_stat(STAT_huge_pages), 0);
+}
+END_TEST
+
+START_TEST(writeback_ends_at_its_bound)
+{
+    struct work work = {0};
+
+    ck_assert_int_eq(write_back(FILTER_ALL, 10 * PAGE, &work), 0);
+    ck_assert_uint_ge(work.bytes, 10 * PAGE);
+    ck_assert_uint_lt(work.bytes, 11 * PAGE);
+    ck_assert_uint_eq(stored_stat(STAT_bd_evicted_size), work.bytes);
+}
+END_TEST
+
+START_TEST(work_that_is_cancelled_ends)
+{
+    struct work work = {.cancelled = true};
+
+    faulty_hold(faulty, BACKING_WRITE);
+    ck_assert_int_eq(write_back(FILTER_ALL, UINT64_MAX, &work), -ECANCELED);
+    faulty_release(faulty, BACKING_WRITE, 0);
+    ck_assert_int_eq(volume_mark_idle(volume, 0, &work), 0);
+    ck_assert_uint_eq(work.pages, 0);
+    volume_compact_slowly(volume, &work);
+}
+END_TEST
+
+START_TEST(an_age_is_refused_where_pages_do_not_age)
+{
+    struct work work = {0};
+
+    ck_assert_int_eq(volume_mark_idle(volume, 60, &work), -EINVAL);
+    ck_assert_int_eq(set("idle-age", "16"), 0);
+    ck_assert_uint_eq(report()->age_unit_ms, 1000);
+    ck_assert_int_eq(volume_mark_idle(volume, 31, &work), 0);
+    ck_assert_uint_eq(work.pages, 0); /* nothing is so old */
+    ck_assert_int_eq(set("idle-age", "auto"), 0);
+    ck_assert_uint_eq(report()->age_unit_ms, 60000);
+}
+END_TEST
+
+/* -- Recompression. -- */
+
+static const struct codec_choice strong = {.id = CODEC_ZSTD, .level = 9};
+
+static int recompress(enum filter_type type, struct work *work)
+{
+    const struct filter filter = {.type = type, .max_bytes = UINT64_MAX};
+
+    *work = (struct work){0};
+    return volume_recompress(volume, strong, &filter, work);
+}
+
+START_TEST(recompression_keeps_what_gains_and_tries_the_rest_once)
+{
+    unsigned char page[PAGE];
+    struct work work;
+
+    for (unsigned i = 0; i < 100; i++) { /* what lz4 does not compress well */
+        sample_page(SAMPLE_TEXT, i, page);
+        model_write_both(&model, volume, (500 + i) * PAGE, PAGE, page);
+    }
+    uint64_t before = stored_stat(STAT_compr_data_size);
+    ck_assert_int_eq(recompress(FILTER_IDLE, &work), 0);
+    ck_assert_uint_eq(work.pages, 0);
+    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
+    ck_assert_uint_ge(work.pages, 100);
+    ck_assert_uint_eq(stored_stat(STAT_compr_data_size), before - work.bytes);
+    ck_assert_uint_eq(stored_stat(STAT_pages_recompressed), work.pages);
+    harness_check(volume);
+    model_compare_all(&model, volume);
+
+    /* Nothing is left to gain: the tries are remembered. */
+    uint64_t recompressed = work.pages;
+    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
+    ck_assert_uint_eq(work.pages, 0);
+
+    /* A page that is written is another one. */
+    sample_page(SAMPLE_TEXT, 7, page);
+    model_write_both(&model, volume, 500 * PAGE, PAGE, page);
+    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
+    ck_assert_uint_eq(work.pages, 1);
+    ck_assert_uint_eq(stored_stat(STAT_pages_recompressed), recompressed + 1);
+    stored_write_back();
+    model_compare_all(&model, volume);
+}
+END_TEST
+
+START_TEST(recompression_does_not_make_pages_warm)
+{
+    struct work work = {0};
+    struct volume_slot slot;
+    unsigned char page[PAGE];
+
+    sample_page(SAMPLE_TEXT, 1, page);
+    model_write_both(&model, volume, 500 * PAGE, PAGE, page);
+    ck_assert_int_eq(volume_mark_idle(volume, 0, &work), 0);
+    ck_assert_int_eq(recompress(FILTER_IDLE, &work), 0);
+    ck_assert_uint_ge(work.pages, 1);
+    ck_assert_uint_eq(volume_look(volume, 500, 1, &slot), 1);
+    ck_assert_str_eq(slot.marks, "i");
+    ck_assert_str_eq(slot.codec, "zstd");
+}
+END_TEST
+
+static void recompress_all_the_time(void *opaque)
+{
+    const struct filter filter = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
+
+    (void)opaque;
+    for (unsigned i = 0; i < 10 || !writers_end; i++) {
+        struct work work = {0};
+        struct codec_choice choice = {.id = CODEC_ZSTD, .level = i % 2 ? 5 : 1};
+
+        MUST(volume_recompress(volume, choice, &filter, &work) == 0,
+             "no recompression");
+    }
+}
+
+START_TEST(recompression_under_writers_and_compaction)
+{
+    struct actor *actors[4];
+    unsigned rounds = 2 + (unsigned)harness_ops(20);
+
+    writers_end = false;
+    for (unsigned i = 0; i < 3; i++)
+        actors[i] = actor_start(write_and_read, (void *)(uintptr_t)i);
+    actors[3] = actor_start(recompress_all_the_time, NULL);
+    for (unsigned i = 0; i < rounds; i++) {
+        write_anew(i % 7, 7);
+        volume_compact(volume);
+    }
+    writers_end = true;
+    for (unsigned i = 0; i < 4; i++)
+        actor_go(actors[i]);
+    harness_check(volume);
+}
+END_TEST
+
+/* -- What it says. -- */
+
+START_TEST(reads_are_counted_by_where_the_page_was)
+{
+    unsigned char page[PAGE];
+
+    for (unsigned i = 0; i < 61 * 4; i++) /* EMPTY ones */
+        ck_assert_int_eq(volume_read(volume, 1000 * PAGE, PAGE, page), 0);
+    stored_write_back_all();
+    for (unsigned i = 0; i < PAGES; i++)
+        ck_assert_int_eq(stored_read_page(i), 0);
+    const struct report *now = report();
+    ck_assert_uint_ge(now->latencies[LATENCY_SAME].count, 4);
+    ck_assert_uint_eq(now->latencies[LATENCY_RAM].count, 0);
+    ck_assert_uint_eq(now->latencies[LATENCY_BACKING].count, PAGES);
+    ck_assert_uint_eq(now->latencies[LATENCY_IN_FLIGHT].count, 0);
+    ck_assert_uint_gt(now->latencies[LATENCY_BACKING].sum_ns, 0);
+    ck_assert_int_eq(now->backing, BACKING_OK);
+}
+END_TEST
+
+START_TEST(promotions_are_counted_by_age)
+{
+    uint64_t sum = 0;
+
+    stored_write_back_all();
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < PAGES; i++)
+            ck_assert_int_eq(stored_read_page(i), 0);
+    const struct report *now = report();
+    for (unsigned i = 0; i < REPORT_AGES; i++)
+        sum += now->promoted[i];
+    ck_assert_uint_gt(sum, 0);
+    ck_assert_uint_eq(sum, now->stats.values[STAT_promotions]);
+}
+END_TEST
+
+HARNESS_MAIN_WITH(
+    "unit-steer", stored_setup, stored_teardown,
+    a_change_of_compressor_leaves_every_page, compressors_change_under_writers,
+    what_is_refused_changes_nothing, a_lower_limit_is_reached_by_eviction,
+    a_limit_that_cannot_be_kept_says_by_how_much,
+    pages_that_are_used_after_the_marking_are_not_idle,
+    writeback_of_huge_pages_leaves_the_others, writeback_ends_at_its_bound,
+    work_that_is_cancelled_ends, an_age_is_refused_where_pages_do_not_age,
+    recompression_keeps_what_gains_and_tries_the_rest_once,
+    recompression_does_not_make_pages_warm, recompression_under_writers_and_compaction,
+    reads_are_counted_by_where_the_page_was, promotions_are_counted_by_age)
