@@ -10,20 +10,24 @@
 
 static const char backing_magic[8] = "zslotbs";
 
-void backing_header_make(struct backing_header *header)
+void backing_header_make(struct backing_header *header, const unsigned char *identity)
 {
     memset(header, 0, sizeof *header);
     memcpy(header->magic, backing_magic, sizeof header->magic);
     header->format = BACKING_FORMAT;
     header->block_bytes = BLOCK_BYTES;
     /* Not a secret: whatever was there is random enough should this ever fail. */
-    (void)!getrandom(header->identity, sizeof header->identity, GRND_NONBLOCK);
+    if (identity)
+        memcpy(header->identity, identity, sizeof header->identity);
+    else
+        (void)!getrandom(header->identity, sizeof header->identity, GRND_NONBLOCK);
     header->checksum = XXH3_64bits(header, offsetof(struct backing_header, checksum));
 }
 
 bool backing_header_is_ours(const struct backing_header *header)
 {
     return memcmp(header->magic, backing_magic, sizeof header->magic) == 0 &&
+           header->format == BACKING_FORMAT && header->block_bytes == BLOCK_BYTES &&
            header->checksum ==
                XXH3_64bits(header, offsetof(struct backing_header, checksum));
 }

@@ -15,10 +15,12 @@
  * fetch reads one block, and a block is free as soon as its few objects are dead.  A
  * block is always written whole.
  *
- * An address is the number of a block, and the offset in it of an object's header; for a
- * raw page, which leaves no room for a header, its checksum.  What is read back is
- * believed only if the checksum holds for the slot that asked (rule S11) and for this
- * store: what an earlier store left in a block is not taken for this one's.  Numbers are
+ * An address is the number of a block, and 32 bits more: the offset in it of an object's
+ * header, in units of 8 bytes, and 23 bits of its checksum; of a raw page, which leaves no
+ * room for a header, the checksum.  What is read back is believed only if the checksum holds
+ * for the slot that asked (rule S11) and for this store, and is the one in the address: what
+ * an earlier store left in a block is not taken for this one's, nor an earlier object of the
+ * same slot for the one that took its place, when a write is lost or comes late.  Numbers are
  * in the byte order of the machine: a backing store does not travel.  Checksums are
  * XXH3 64 (xxhash 0.8: the format is fixed), of a raw page the lower half.
  *
@@ -60,9 +62,20 @@ typedef struct {
     uint64_t value;
 } address_t;
 
-static inline address_t address_make(uint32_t block, uint32_t offset_or_checksum)
+#define ADDRESS_OFFSET_BITS 9
+
+/* Of an object whose header is at OFFSET. */
+static inline address_t address_make(uint32_t block, uint32_t offset, uint64_t checksum)
 {
-    return (address_t){(uint64_t)block << 32 | offset_or_checksum};
+    return (address_t){(uint64_t)block << 32 |
+                       (uint32_t)(checksum >> 32) >> ADDRESS_OFFSET_BITS
+                                                         << ADDRESS_OFFSET_BITS |
+                       offset / 8};
+}
+
+static inline address_t address_of_raw_page(uint32_t block, uint32_t checksum)
+{
+    return (address_t){(uint64_t)block << 32 | checksum};
 }
 
 static inline uint32_t address_block(address_t address)
@@ -73,7 +86,7 @@ static inline uint32_t address_block(address_t address)
 /* Of an object's header within its block. */
 static inline uint32_t address_offset(address_t address)
 {
-    return (uint32_t)address.value;
+    return ((uint32_t)address.value & ((1u << ADDRESS_OFFSET_BITS) - 1)) * 8;
 }
 
 /* Of a raw page. */
@@ -90,7 +103,8 @@ static inline uint32_t block_object_bytes(uint32_t length)
                : (uint32_t)sizeof(struct object_header) + (length + 7) / 8 * 8;
 }
 
-void backing_header_make(struct backing_header *header);
+/* IDENTITY is the store's; NULL: a new one. */
+void backing_header_make(struct backing_header *header, const unsigned char *identity);
 bool backing_header_is_ours(const struct backing_header *header);
 
 /* What tells this store's objects from another's. */

@@ -267,8 +267,9 @@ static bool fill_from(struct cleaner *cleaner, const struct victim *victim,
         if (object->length == 0 || object->length >= BLOCK_BYTES ||
             cleaner->at + bytes > BLOCK_BYTES)
             break; /* the end; or damaged: what is live behind it stays here */
-        if (segment_add_stored(out, object, address_make(victim->block, cleaner->at)) ==
-            -ENOSPC)
+        if (segment_add_stored(
+                out, object,
+                address_make(victim->block, cleaner->at, object->checksum)) == -ENOSPC)
             return false;
         cleaner->at += bytes;
     }

@@ -76,6 +76,7 @@ int context_set_open(struct context_set *set, unsigned count,
                         context_set_bytes(count, choice), memory, lock_in_ram);
     if (r < 0)
         return r;
+    lock_init(&set->changes, LOCK_RANK_CODECS);
     lock_init(&set->lock, LOCK_RANK_CONTEXT);
     pthread_cond_init(&set->given, NULL);
     atomic_init(&set->waiters, 0);
@@ -140,6 +141,7 @@ void context_set_close(struct context_set *set)
         return;
     pthread_cond_destroy(&set->given);
     lock_destroy(&set->lock);
+    lock_destroy(&set->changes);
     for (unsigned i = 0; i < 2; i++)
         region_close(&set->compressors[i]);
     for (unsigned id = 0; id < CODEC_COUNT; id++)
@@ -275,7 +277,25 @@ static void give_back(struct region *region)
     region_close(region);
 }
 
-int context_set_add_decompressor(struct context_set *set, enum codec_id id)
+static uint64_t region_bytes(const struct context_set *set, size_t bytes)
+{
+    return (set->count * aligned(bytes) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
+uint64_t context_set_change_bytes(const struct context_set *set,
+                                  struct codec_choice choice)
+{
+    const struct codec *codec = codecs[choice.id];
+    uint64_t bytes = 0;
+
+    if (codec->compressor_init)
+        bytes += region_bytes(set, compressor_bytes(choice));
+    if (codec->decompressor_init && !set->contexts[0].decompressors[choice.id])
+        bytes += region_bytes(set, codec->decompressor_bytes());
+    return bytes;
+}
+
+static int add_decompressor(struct context_set *set, enum codec_id id)
 {
     const struct codec *codec = codecs[id];
     struct region *region = &set->decompressors[id];
@@ -299,14 +319,22 @@ int context_set_add_decompressor(struct context_set *set, enum codec_id id)
     return 0;
 }
 
+int context_set_add_decompressor(struct context_set *set, enum codec_id id)
+{
+    LOCK_FOR_SCOPE(&set->changes);
+
+    return add_decompressor(set, id);
+}
+
 int context_set_change(struct context_set *set, struct codec_choice choice)
 {
+    LOCK_FOR_SCOPE(&set->changes);
     const struct codec *codec = codecs[choice.id];
     unsigned turn = 1 - set->turn;
     struct region *region = &set->compressors[turn];
     size_t bytes = compressor_bytes(choice), step = aligned(bytes);
 
-    int r = context_set_add_decompressor(set, choice.id);
+    int r = add_decompressor(set, choice.id);
     if (r < 0)
         return r;
     if (codec->compressor_init) {

@@ -60,6 +60,7 @@ struct context_set {
     unsigned turn;
     struct region decompressors[CODEC_COUNT];
 
+    struct lock changes; /* of codecs, one at a time */
     struct lock lock;
     pthread_cond_t given;
     _Atomic uint32_t waiters;
@@ -79,9 +80,13 @@ int context_set_start(struct context_set *set); /* -ENOSPC, -ENOMEM */
 void context_set_close(struct context_set *set);
 
 /* From now on pages are compressed by CHOICE; objects of all codecs are read as before.
- * -ENOSPC, -ENOMEM: no RAM for it, and nothing has changed.  One thread at a time, under no
- * lock: it waits for each context in turn. */
+ * -ENOSPC, -ENOMEM: no RAM for it, and nothing has changed.  Under no lock: it waits for
+ * each context in turn. */
 int context_set_change(struct context_set *set, struct codec_choice choice);
+
+/* The RAM which that takes while it is made, beyond what there is, in bytes. */
+uint64_t context_set_change_bytes(const struct context_set *set,
+                                  struct codec_choice choice);
 
 /* So that objects of codec ID can be read.  Errors as above. */
 int context_set_add_decompressor(struct context_set *set, enum codec_id id);

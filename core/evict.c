@@ -257,7 +257,7 @@ static bool may_get_blocks(const struct writeback *writeback)
 {
     return writeback->segments.in_flight > 0 || writeback->cleaning ||
            discards_busy(writeback) || cleaner_is_busy(&writeback->cleaner) ||
-           is_looking_for_sparse(writeback);
+           is_looking_for_sparse(writeback) || writeback->space.held > 0;
 }
 
 /* No more room will come of eviction: who waits for it need not. */

@@ -83,11 +83,18 @@ static int verify(struct fetch *fetch)
                    ? 0
                    : -EIO;
     }
+    address_t address = address_of(fetch);
+    uint32_t offset = address_offset(address);
     const struct object_header *header =
-        (const struct object_header *)(fetch->buffer +
-                                       address_offset(address_of(fetch)));
+        (const struct object_header *)(fetch->buffer + offset);
+
     fetch->object = (const unsigned char *)(header + 1);
-    return object_header_holds(seed, header, slot, content->codec, content->length)
+    return offset + block_object_bytes(content->length) <= BLOCK_BYTES &&
+                   address.value ==
+                       address_make(address_block(address), offset, header->checksum)
+                           .value &&
+                   object_header_holds(seed, header, slot, content->codec,
+                                       content->length)
                ? 0
                : -EIO;
 }

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 
 enum lock_rank {
+    LOCK_RANK_CODECS,  /* one change of codecs at a time; contexts are taken under it */
     LOCK_RANK_COMPACT, /* one compaction at a time; slots are locked under it */
     LOCK_RANK_FETCH,   /* fetches under way; a slot may be locked under it too */
     LOCK_RANK_CLASS,   /* the spans of one size class */

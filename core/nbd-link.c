@@ -164,11 +164,12 @@ static void disarm(struct link *link)
     link->armed = 0;
 }
 
-/* What the system has not sent yet is not sent any more: by default it would go on trying
- * for minutes, and a write that arrives late may come after what took its place. */
-static void forbid_lingering(struct nbd_handle *handle)
+/* What the system has not sent when the socket is closed is not sent any more: by default it
+ * would go on trying for minutes, also for a process that was killed, and a write that arrives
+ * late may come after what took its place. */
+static void forbid_lingering(struct nbd_handle *handle, bool forbidden)
 {
-    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    const struct linger none = {.l_onoff = forbidden, .l_linger = 0};
     int fd = nbd_aio_get_fd(handle);
 
     if (fd >= 0)
@@ -183,7 +184,7 @@ static void drop(struct link *link)
                                                                : BACKOFF_MAX_MS;
 
     disarm(link);
-    forbid_lingering(link->handle);
+    forbid_lingering(link->handle, true);
     nbd_close(link->handle);
     link->handle = NULL;
     link->state = LINK_DOWN;
@@ -354,6 +355,7 @@ static void go_on(struct link *link)
             drop(link);
             return;
         }
+        forbid_lingering(link->handle, true);
         link->state = LINK_UP;
         link->backoff_ms = BACKOFF_MIN_MS;
     }
@@ -396,8 +398,10 @@ void link_close(struct link *link)
         return;
     assert(link->reads == 0 && link->others == 0);
     disarm(link);
-    if (link->handle && link->state == LINK_UP)
+    if (link->handle && link->state == LINK_UP) {
+        forbid_lingering(link->handle, false);
         (void)nbd_aio_disconnect(link->handle, 0);
+    }
     nbd_close(link->handle); /* NULL is fine */
     event_free(link->ready);
 }

@@ -257,9 +257,11 @@ bool region_next_content(const struct region *region, uint64_t offset, uint64_t 
                          uint64_t *end)
 {
     off_t from = lseek(region->fd, (off_t)offset, SEEK_DATA);
+    if (from < 0 && errno == ENXIO)
+        return false; /* nothing but a hole up to the end */
+    off_t to = from < 0 ? -1 : lseek(region->fd, from, SEEK_HOLE);
     if (from < 0)
-        return false; /* ENXIO: nothing but a hole up to the end */
-    off_t to = lseek(region->fd, from, SEEK_HOLE);
+        from = (off_t)offset; /* not known: so there may be something */
 
     *start = (uint64_t)from / PAGE_BYTES * PAGE_BYTES;
     *end = to < 0 ? region->bytes : round_up((uint64_t)to, PAGE_BYTES);

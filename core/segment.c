@@ -220,17 +220,19 @@ int segment_add_stored(struct segment *segment, const struct object_header *obje
     return r;
 }
 
-/* Where the object is, once its block has a number. */
+/* Where the object is, once it is sealed and its block has a number. */
 static address_t address_of(const struct segment *segment,
                             const struct segment_object *object)
 {
     const struct slot_ticket *ticket = &object->ticket;
-    uint32_t within = object->offset;
+    const void *at = object_at(segment, object);
+    uint32_t block = segment->number[object->block];
 
     if (ticket->content.length == BLOCK_BYTES)
-        within = raw_page_checksum(segment->set->seed, (uint32_t)ticket->slot,
-                                   object_at(segment, object));
-    return address_make(segment->number[object->block], within);
+        return address_of_raw_page(
+            block, raw_page_checksum(segment->set->seed, (uint32_t)ticket->slot, at));
+    return address_make(block, object->offset,
+                        ((const struct object_header *)at)->checksum);
 }
 
 /* The padding and the checksums, made outside the slots' locks: the buffer is ours

@@ -29,6 +29,9 @@ static const char magic[8] = "zslotst";
 static const char *const files[] = {NEW_HEADER, "zslot-slots", "zslot-pool",
                                     "zslot-writes"};
 
+/* Empty or missing, these would be taken for those of a disk without pages. */
+static const char *const kept_files[] = {"zslot-slots", "zslot-pool"};
+
 static uint64_t checksum(const struct state_header *header)
 {
     return XXH3_64bits(header, offsetof(struct state_header, checksum));
@@ -140,6 +143,46 @@ static int check_header(const struct state *state, uint64_t size, struct reason 
     return 0;
 }
 
+static int check_files(const struct state *state, struct reason *reason)
+{
+    struct stat status;
+
+    for (unsigned i = 0; i < sizeof kept_files / sizeof *kept_files; i++)
+        if (fstatat(state->directory, kept_files[i], &status, AT_SYMLINK_NOFOLLOW) <
+                0 ||
+            status.st_size == 0)
+            return reason_say(
+                reason, -EUCLEAN,
+                "state=%s: damaged: %s is missing or empty; name another "
+                "directory, or delete what is in it, which loses the pages",
+                state->path, kept_files[i]);
+    return 0;
+}
+
+/* Of the system, since it was started; 0 if it does not say. */
+static uint32_t boot_hash(void)
+{
+    char id[64];
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, id, sizeof id);
+
+    if (fd >= 0)
+        close(fd);
+    return n > 0 ? (uint32_t)XXH3_64bits(id, (size_t)n) : 0;
+}
+
+static int check_boot(const struct state *state, struct reason *reason)
+{
+    if (!state->is_on_disk || state->header.boot == boot_hash())
+        return 0;
+    return reason_say(
+        reason, -EUCLEAN,
+        "state=%s: not on a tmpfs, and the system was started again since: "
+        "what the disk has may be of several moments; name another "
+        "directory, or delete what is in it, which loses the pages",
+        state->path);
+}
+
 /* Writes the header to a file of that name, all at once. */
 static int write_header(struct state *state, const char *name, int flags)
 {
@@ -175,12 +218,15 @@ int state_open(struct state *state, const char *path, uint64_t size,
         r = read_header(state, reason);
     if (r == 0) {
         state->kept = true;
-        r = check_header(state, size, reason);
+        if ((r = check_header(state, size, reason)) == 0 &&
+            (r = check_files(state, reason)) == 0)
+            r = check_boot(state, reason);
     } else if (r == -ENOENT && state->directory >= 0) {
         state->header = (struct state_header){
             .format = STATE_FORMAT,
             .page_bytes = PAGE_BYTES,
             .size = size,
+            .boot = boot_hash(),
         };
         memcpy(state->header.magic, magic, sizeof magic);
         r = clear(state, reason);
@@ -209,13 +255,30 @@ void state_close(struct state *state)
 
 bool state_knows_backing(const struct state *state, const unsigned char *identity)
 {
-    return state->header.knows_backing &&
+    return state->header.backing_is != STATE_BACKING_NONE &&
            memcmp(state->header.backing, identity, BACKING_IDENTITY_BYTES) == 0;
+}
+
+const unsigned char *state_begun_backing(const struct state *state)
+{
+    return state->header.backing_is == STATE_BACKING_BEGUN ? state->header.backing
+                                                           : NULL;
+}
+
+static int note_backing(struct state *state, enum state_backing is,
+                        const unsigned char *identity)
+{
+    state->header.backing_is = is;
+    memmove(state->header.backing, identity, BACKING_IDENTITY_BYTES);
+    return write_header(state, HEADER, 0);
+}
+
+int state_begin_backing(struct state *state, const unsigned char *identity)
+{
+    return note_backing(state, STATE_BACKING_BEGUN, identity);
 }
 
 int state_set_backing(struct state *state, const unsigned char *identity)
 {
-    state->header.knows_backing = 1;
-    memcpy(state->header.backing, identity, BACKING_IDENTITY_BYTES);
-    return write_header(state, HEADER, 0);
+    return note_backing(state, STATE_BACKING_KNOWN, identity);
 }

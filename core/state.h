@@ -18,7 +18,9 @@
  * nothing would depend on it.
  *
  * A kill is not a power cut: what a process has stored in shared memory is there when it is
- * killed, in the order of its program.  So it is enough that
+ * killed, in the order of its program.  (On a disk, where the kernel writes at its own time,
+ * that does not outlive the system: such a state is refused once it was started again.)  So it
+ * is enough that
  *   - a slot switches in one step (slot.h, Kills);
  *   - an object, here or on the backing store, is there before a slot refers to it;
  *   - its place is used again only after the slot has switched.
@@ -43,13 +45,19 @@
 #define STATE_FORMAT 1
 #define STATE_IDENTITY_BYTES 16
 
+enum state_backing {
+    STATE_BACKING_NONE,
+    STATE_BACKING_KNOWN, /* pages may be on it */
+    STATE_BACKING_BEGUN, /* it was given its header, which may land at any moment */
+};
+
 struct state_header {
     char magic[8];
     uint32_t format;
     uint32_t page_bytes;
-    uint64_t size; /* of the volume, in bytes */
-    uint32_t knows_backing;
-    uint32_t unused;
+    uint64_t size;       /* of the volume, in bytes */
+    uint32_t backing_is; /* enum state_backing */
+    uint32_t boot;       /* of the system that it was made under, a hash */
     unsigned char backing[BACKING_IDENTITY_BYTES]; /* the identity of the store */
     unsigned char identity[STATE_IDENTITY_BYTES];  /* of these pages, at random */
     uint64_t checksum;                             /* of all before it */
@@ -81,7 +89,12 @@ void state_close(struct state *state);
 /* Whether IDENTITY is that of the backing store which this state's pages may be on. */
 bool state_knows_backing(const struct state *state, const unsigned char *identity);
 
-/* From now on pages may be on that one.  A negative errno. */
+/* A header with IDENTITY is about to be written to the store; and it has landed, pages may be on
+ * that one from now on.  A negative errno. */
+int state_begin_backing(struct state *state, const unsigned char *identity);
 int state_set_backing(struct state *state, const unsigned char *identity);
+
+/* The identity with which a header was begun and is not known to have landed, or NULL. */
+const unsigned char *state_begun_backing(const struct state *state);
 
 #endif

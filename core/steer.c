@@ -105,14 +105,19 @@ static bool says_when(const struct options *options)
     return options->memory_limit != UINT64_MAX || options->idle_age != 0;
 }
 
-static int check_limit(struct parts *parts, const struct options *wanted,
-                       struct reason *reason)
+static int check_limit(struct parts *parts, const struct options *options,
+                       const struct options *wanted, struct reason *reason)
 {
     uint64_t limit = wanted->memory_limit;
     uint64_t used = memory_used_bytes(&parts->memory);
     uint64_t objects = parts->pool.table.committed_bytes;
     uint64_t fixed = used > objects ? used - objects : 0;
+    uint64_t more = changes_compressor(options, wanted)
+                        ? context_set_change_bytes(&parts->contexts, wanted->compressor)
+                        : 0;
 
+    used += more;
+    fixed += more;
     if (limit == UINT64_MAX)
         return 0;
     if (limit < fixed + STEER_ROOM_BYTES)
@@ -152,20 +157,27 @@ int steer_set(struct parts *parts, struct options *options,
         return reason_say(reason, -EINVAL, "nothing to set; write KEY=VALUE of:%s",
                           STEER_KEYS);
     if ((r = parse(parts, pairs, count, &wanted, reason)) < 0 ||
-        (r = check_limit(parts, &wanted, reason)) < 0)
+        (r = check_limit(parts, options, &wanted, reason)) < 0)
         return r;
     if (parts->writeback && !says_when(&wanted) && says_when(options))
         return reason_say(reason, -EINVAL,
                           "nothing would say when pages go to the backing store; keep "
                           "memory-limit or idle-age");
 
-    /* What can fail comes first. */
+    /* What can fail comes first.  The limit is in force before what is in use is seen again:
+     * writers took what they wanted meanwhile. */
+    parts->memory.limit_bytes = wanted.memory_limit;
+    if ((r = check_limit(parts, options, &wanted, reason)) < 0) {
+        parts->memory.limit_bytes = options->memory_limit;
+        return r;
+    }
     if (changes_compressor(options, &wanted) &&
-        (r = context_set_change(&parts->contexts, wanted.compressor)) < 0)
+        (r = context_set_change(&parts->contexts, wanted.compressor)) < 0) {
+        parts->memory.limit_bytes = options->memory_limit;
         return reason_say(reason, r,
                           "no memory for the compressor within memory-limit: nothing "
                           "has changed");
-    parts->memory.limit_bytes = wanted.memory_limit;
+    }
     if (parts->writeback) {
         if (wanted.idle_age != options->idle_age)
             writeback_set_idle_age(parts->writeback, wanted.idle_age);

@@ -24,6 +24,9 @@
 #define STOP_MS 4000    /* for I/O under way to end */
 #define STOP_POLL_MS 10
 
+/* A system goes on sending what a connection of a killed process has queued for some 100 s. */
+#define HOLD_MS_MIN 120000
+
 uint64_t writeback_now_ms(void)
 {
     struct timespec now;
@@ -169,13 +172,23 @@ static void set_identity(struct writeback *writeback, const unsigned char *ident
     writeback->segments.seed = writeback->fetches.seed = backing_seed(identity);
 }
 
+/* Until it has landed a header may land at any moment, even when this process is no more: the
+ * next one writes the same again. */
+static int make_header(struct state *state, struct backing_header *header)
+{
+    const unsigned char *begun = state ? state_begun_backing(state) : NULL;
+
+    backing_header_make(header, begun);
+    return state && !begun ? state_begin_backing(state, header->identity) : 0;
+}
+
 /* The first thing on the backing store: whose it is.  Made in the cleaner's buffer. */
 static void write_header(struct writeback *writeback)
 {
     struct backing_header *header =
         (struct backing_header *)writeback->cleaner.region.base;
+    int r = make_header(writeback->parts->state, header);
 
-    backing_header_make(header);
     set_identity(writeback, header->identity);
     writeback->header_io = (struct backing_io){
         .op = BACKING_WRITE,
@@ -186,6 +199,10 @@ static void write_header(struct writeback *writeback)
         .opaque = writeback,
     };
     writeback->header_busy = true;
+    if (r < 0) {
+        on_header_written(&writeback->header_io, r);
+        return;
+    }
     backing_submit(writeback->backing, &writeback->header_io);
 }
 
@@ -324,6 +341,13 @@ int writeback_prepare(struct writeback *writeback)
     return 0;
 }
 
+/* How long what a former process sent may be on its way: not less because reads are to fail
+ * sooner. */
+static uint64_t hold_ms(uint64_t timeout_ms)
+{
+    return timeout_ms > HOLD_MS_MIN ? timeout_ms : HOLD_MS_MIN;
+}
+
 int writeback_start(struct writeback *writeback, struct event_base *base)
 {
     writeback->tick = event_new(base, -1, EV_PERSIST, on_tick, writeback);
@@ -336,7 +360,7 @@ int writeback_start(struct writeback *writeback, struct event_base *base)
     int r = writeback->backing->ops->start(writeback->backing, base);
     if (r < 0)
         return r;
-    writeback->held_ms = writeback_now_ms() + writeback->backing->timeout_ms;
+    writeback->held_ms = writeback_now_ms() + hold_ms(writeback->backing->timeout_ms);
     if (!writeback->ready)
         write_header(writeback);
     writeback->running = true;

@@ -124,6 +124,33 @@ START_TEST(bit_flip_anywhere_in_an_object_is_eio_and_never_wrong_data)
 }
 END_TEST
 
+/* As when a write is lost, or one of a former process comes late. */
+START_TEST(an_earlier_object_of_the_same_page_in_its_place_is_eio)
+{
+    static unsigned char before[BLOCK_BYTES];
+    unsigned char page[PAGE];
+    uint32_t length = store_one();
+    unsigned block = 2;
+    struct object_header *header;
+
+    memcpy(before, stored_block(1), sizeof before);
+    sample_sized(OBJECT_BYTES, 2, page);
+    model_write_both(&model, volume, 0, PAGE, page);
+    stored_write_back();
+    while ((header = (struct object_header *)stored_block(block))->length == 0)
+        block++;
+    ck_assert_uint_eq(header->slot, 0);
+    ck_assert_uint_eq(header->length, length);
+    ck_assert_int_eq(stored_read_page(0), 0);
+    memcpy(page, header, sizeof page);
+    memcpy(header, before, sizeof before);
+    ck_assert_int_eq(stored_read_page(0), -EIO);
+    ck_assert_uint_eq(stored_stat(STAT_corrupt_objects), 1);
+    memcpy(header, page, sizeof page);
+    ck_assert_int_eq(stored_read_page(0), 0);
+}
+END_TEST
+
 START_TEST(blocks_of_zeroes_or_of_other_pages_are_eio)
 {
     static unsigned char kept[SEGMENT_BYTES];
@@ -229,4 +256,5 @@ HARNESS_MAIN_WITH("fault-fetch", stored_setup, stored_teardown,
                   bit_flip_anywhere_in_the_store_is_eio_or_harmless,
                   cleaner_does_not_move_a_damaged_object,
                   bit_flip_anywhere_in_an_object_is_eio_and_never_wrong_data,
+                  an_earlier_object_of_the_same_page_in_its_place_is_eio,
                   blocks_of_zeroes_or_of_other_pages_are_eio)

@@ -26,7 +26,7 @@ if [ ! -e "$builddir/config.h" ]; then
 fi
 read -r -a cc <<<"${CC:-cc}"
 read -r -a libs <<<"${LIBS:-$(pkg-config --libs check libzstd liblz4 libxxhash \
-    libevent libevent_pthreads liburing blkid)} -lpthread"
+    libevent libevent_pthreads liburing blkid libnbd)} -lpthread"
 flags=(-std=gnu11 -O1 -g -w -D_GNU_SOURCE -DZSLOT_GATES=1 -DZSLOT_DEBUG=1
     -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$tests")
 # A mutant may wait for ever.

@@ -330,7 +330,7 @@ START_TEST(our_own_header_is_accepted_and_a_damaged_one_is_not)
     } start = {.bytes = {0}};
 
     path_setup();
-    backing_header_make(&start.header);
+    backing_header_make(&start.header, NULL);
     put_file(&start, sizeof start);
     accepted(path, STORE_BYTES, false);
     start.bytes[20] ^= 1;

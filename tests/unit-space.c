@@ -90,7 +90,7 @@ END_TEST
 
 static address_t at(uint32_t block, uint32_t offset)
 {
-    return address_make(block, offset);
+    return address_make(block, offset, 0);
 }
 
 START_TEST(block_is_empty_when_its_last_object_is_released)

@@ -362,6 +362,27 @@ START_TEST(files_of_another_length_are_refused)
 }
 END_TEST
 
+START_TEST(missing_or_empty_files_are_refused_and_not_taken_for_new_ones)
+{
+    static const char *const names[] = {"zslot-slots", "zslot-pool"};
+    char path[128], aside[128];
+
+    make_plain();
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        snprintf(aside, sizeof aside, "%s/aside", directory);
+        ck_assert_int_eq(rename(path, aside), 0);
+        refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "damaged",
+                names[i], "is missing or empty", NULL);
+        close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "damaged",
+                names[i], "is missing or empty", NULL);
+        ck_assert_int_eq(rename(aside, path), 0);
+    }
+    expect_all(open_plain());
+}
+END_TEST
+
 /* Puts WORDS, the two of an entry, in the place of slot 3's; it must be refused; and puts
  * back what was there. */
 static void refused_entry(uint64_t meta, uint64_t ref)
@@ -444,11 +465,34 @@ START_TEST(another_backing_store_is_refused)
 
     make_stored();
     backing_refused(other, STORE_BYTES, "not the one that");
-    backing_header_make((struct backing_header *)(void *)other);
+    backing_header_make((struct backing_header *)(void *)other, NULL);
     backing_refused(other, STORE_BYTES, "not the one that");
     backing_refused(store, BACKING_BYTES_MIN / 16, "write at least backing-size=");
     expect_all(open_stored());
     free(other);
+}
+END_TEST
+
+/* It may land at any moment, even when the process that wrote it is no more. */
+START_TEST(a_header_that_was_begun_is_the_next_start_s_too)
+{
+    struct faulty *faulty = faulty_new_in(store, STORE_BYTES);
+    struct state_header begun;
+
+    faulty_fail(faulty, BACKING_WRITE, UINT32_MAX, -EIO);
+    struct volume *volume =
+        harness_open_with(faulty_backing(faulty), "size", SIZE_TEXT, "compressor",
+                          "lz4", "memory-limit", "1G", "state", directory, NULL);
+    faulty_wait_done(faulty, BACKING_WRITE, 1);
+    volume_close(volume);
+    read_file("zslot-header", 0, &begun, sizeof begun);
+    ck_assert_uint_eq(begun.backing_is, STATE_BACKING_BEGUN);
+
+    make_stored();
+    const struct backing_header *landed = (const struct backing_header *)store;
+    ck_assert(backing_header_is_ours(landed));
+    ck_assert_mem_eq(landed->identity, begun.backing, sizeof begun.backing);
+    expect_all(open_stored());
 }
 END_TEST
 
@@ -469,13 +513,46 @@ START_TEST(another_backing_store_will_do_when_nothing_is_stored)
 }
 END_TEST
 
+START_TEST(what_is_not_on_a_tmpfs_is_refused_after_a_new_start_of_the_system)
+{
+    char on_disk[] = "unit-state.XXXXXX", kept[sizeof directory];
+    struct state_header other_boot;
+    struct state state;
+    struct reason reason;
+
+    ck_assert_ptr_nonnull(mkdtemp(on_disk));
+    ck_assert_int_eq(state_open(&state, on_disk, SIZE, &reason), 0);
+    bool is_on_disk = state.is_on_disk;
+    state_close(&state);
+    strcpy(kept, directory);
+    strcpy(directory, on_disk);
+    make_plain();
+    expect_all(open_plain());
+    read_file("zslot-header", 0, &other_boot, sizeof other_boot);
+    other_boot.boot ^= 1;
+    other_boot.checksum =
+        XXH3_64bits(&other_boot, offsetof(struct state_header, checksum));
+    write_file("zslot-header", 0, &other_boot, sizeof other_boot);
+    if (is_on_disk)
+        refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "not on a tmpfs",
+                "started again", NULL);
+    else
+        expect_all(open_plain());
+    statedir_remove(directory);
+    strcpy(directory, kept);
+}
+END_TEST
+
 HARNESS_MAIN_WITH("unit-state", setup, teardown,
                   the_next_volume_has_every_page_and_every_gauge, codecs_may_change,
                   ram_that_nothing_refers_to_is_given_back,
                   an_unfinished_first_start_is_made_anew, a_directory_is_made,
                   a_state_in_use_is_refused, another_shape_is_refused,
                   a_damaged_header_is_refused, files_of_another_length_are_refused,
+                  missing_or_empty_files_are_refused_and_not_taken_for_new_ones,
                   a_damaged_table_is_refused_and_left_alone,
                   a_limit_below_what_there_is_is_refused,
                   a_backing_store_left_out_is_refused, another_backing_store_is_refused,
-                  another_backing_store_will_do_when_nothing_is_stored)
+                  another_backing_store_will_do_when_nothing_is_stored,
+                  a_header_that_was_begun_is_the_next_start_s_too,
+                  what_is_not_on_a_tmpfs_is_refused_after_a_new_start_of_the_system)

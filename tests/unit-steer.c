@@ -223,6 +223,34 @@ START_TEST(a_limit_that_cannot_be_kept_says_by_how_much)
 }
 END_TEST
 
+START_TEST(a_limit_counts_the_compressor_that_comes_with_it)
+{
+    unsigned char page[PAGE];
+    struct volume *alone =
+        harness_open("size", "8M", "compressor", "lz4", "memory-limit", "64M",
+                     "control", "unused", NULL);
+    char text[32];
+
+    for (unsigned i = 0; i < 1000; i++) {
+        sample_page(SAMPLE_RANDOM, i, page);
+        ck_assert_int_eq(volume_write(alone, i * PAGE, PAGE, page), 0);
+    }
+    snprintf(text, sizeof text, "%llu",
+             (unsigned long long)harness_stat(alone, STAT_mem_used_total) + 65536);
+    told = (struct told){.volume = alone,
+                         .pairs = {{"compressor", "zstd:19"}, {"memory-limit", text}},
+                         .count = 2};
+    ck_assert_int_eq(volume_call(alone, tell, &told), 0);
+    ck_assert_int_eq(told.result, -EBUSY);
+    ck_assert_uint_eq(harness_stat(alone, STAT_mem_limit), 64 * MIB);
+    for (unsigned i = 0; i < 1000; i++) {
+        sample_page(SAMPLE_RANDOM, i + 5000, page);
+        ck_assert_int_eq(volume_write(alone, i * PAGE, PAGE, page), 0);
+    }
+    harness_close(alone);
+}
+END_TEST
+
 /* -- Idle pages, and writeback of some. -- */
 
 #define HUGE_PAGES ((PAGES + 15) / 16)
@@ -405,6 +433,32 @@ START_TEST(recompression_under_writers_and_compaction)
 }
 END_TEST
 
+static void recompress_once(void *opaque)
+{
+    struct work work = {0};
+    const struct filter filter = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
+    struct codec_choice choice = {.id = CODEC_ZSTD, .level = 1};
+
+    (void)opaque;
+    MUST(volume_recompress(volume, choice, &filter, &work) == 0, "no recompression");
+}
+
+START_TEST(recompression_and_a_change_to_its_codec_at_the_same_time)
+{
+    unsigned rounds = harness_is_slow() ? 5 : 100;
+
+    for (unsigned i = 0; i < rounds; i++) {
+        stored_teardown();
+        stored_setup();
+        struct actor *actor = actor_start(recompress_once, NULL);
+        ck_assert_int_eq(set("compressor", "zstd:1"), 0);
+        actor_go(actor);
+        write_anew(i % 7, 7);
+        model_compare_all(&model, volume);
+    }
+}
+END_TEST
+
 /* -- What it says. -- */
 
 START_TEST(reads_are_counted_by_where_the_page_was)
@@ -447,9 +501,11 @@ HARNESS_MAIN_WITH(
     a_change_of_compressor_leaves_every_page, compressors_change_under_writers,
     what_is_refused_changes_nothing, a_lower_limit_is_reached_by_eviction,
     a_limit_that_cannot_be_kept_says_by_how_much,
+    a_limit_counts_the_compressor_that_comes_with_it,
     pages_that_are_used_after_the_marking_are_not_idle,
     writeback_of_huge_pages_leaves_the_others, writeback_ends_at_its_bound,
     work_that_is_cancelled_ends, an_age_is_refused_where_pages_do_not_age,
     recompression_keeps_what_gains_and_tries_the_rest_once,
     recompression_does_not_make_pages_warm, recompression_under_writers_and_compaction,
+    recompression_and_a_change_to_its_codec_at_the_same_time,
     reads_are_counted_by_where_the_page_was, promotions_are_counted_by_age)
