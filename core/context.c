@@ -282,9 +282,9 @@ static uint64_t region_bytes(const struct context_set *set, size_t bytes)
     return (set->count * aligned(bytes) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
 
-uint64_t context_set_change_bytes(const struct context_set *set,
-                                  struct codec_choice choice)
+uint64_t context_set_change_bytes(struct context_set *set, struct codec_choice choice)
 {
+    LOCK_FOR_SCOPE(&set->changes);
     const struct codec *codec = codecs[choice.id];
     uint64_t bytes = 0;
 

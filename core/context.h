@@ -85,8 +85,7 @@ void context_set_close(struct context_set *set);
 int context_set_change(struct context_set *set, struct codec_choice choice);
 
 /* The RAM which that takes while it is made, beyond what there is, in bytes. */
-uint64_t context_set_change_bytes(const struct context_set *set,
-                                  struct codec_choice choice);
+uint64_t context_set_change_bytes(struct context_set *set, struct codec_choice choice);
 
 /* So that objects of codec ID can be read.  Errors as above. */
 int context_set_add_decompressor(struct context_set *set, enum codec_id id);
