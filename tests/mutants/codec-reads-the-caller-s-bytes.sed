@@ -3,5 +3,5 @@
 # S8: the codec reads what the caller changes meanwhile.
 /^static int put_whole/,/^}/ {
     s|^    memcpy(context->page, data, PAGE_BYTES);|    unsigned char *own = context->page;\n    context->page = (unsigned char *)(uintptr_t)data;|
-    s|^    int r = build(.*|&\n    context->page = own;|
+    s|^    int r = put_page(.*|&\n    context->page = own;|
 }
