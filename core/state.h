@@ -41,6 +41,7 @@
 /* Of all the files.  One more whenever what is in them changes: the entry of a slot, size
  * classes, spans, the header. */
 #define STATE_FORMAT 1
+#define STATE_IDENTITY_BYTES 16
 
 struct state_header {
     char magic[8];
@@ -50,6 +51,7 @@ struct state_header {
     uint32_t knows_backing;
     uint32_t unused;
     unsigned char backing[BACKING_IDENTITY_BYTES]; /* the identity of the store */
+    unsigned char identity[STATE_IDENTITY_BYTES];  /* of these pages, at random */
     uint64_t checksum;                             /* of all before it */
 };
 

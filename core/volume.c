@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "ahead.h"
 #include "check.h"
@@ -35,6 +37,7 @@ struct volume {
     struct state state;
     struct restore found; /* in a state that was kept */
     bool process_locked, process_flusher;
+    char identity[2 * STATE_IDENTITY_BYTES + 1];
 };
 
 /* -- Opening, before a fork. -- */
@@ -229,6 +232,18 @@ static int refuse_parts(const struct volume *volume, int err, struct reason *rea
                       options->size, strerror(-err));
 }
 
+static int choose_identity(struct volume *volume, struct reason *reason)
+{
+    unsigned char *identity = volume->state.header.identity;
+
+    if (!volume->state.kept &&
+        getrandom(identity, STATE_IDENTITY_BYTES, 0) != STATE_IDENTITY_BYTES)
+        return reason_say(reason, -EIO, "no random numbers: %s", strerror(errno));
+    for (unsigned i = 0; i < STATE_IDENTITY_BYTES; i++)
+        sprintf(volume->identity + 2 * i, "%02x", identity[i]);
+    return 0;
+}
+
 int volume_open(const struct options *options, struct volume **volume,
                 struct reason *reason)
 {
@@ -254,6 +269,8 @@ int volume_open(const struct options *options, struct volume **volume,
         if (r < 0)
             refuse_parts(made, r, reason);
     }
+    if (r == 0)
+        r = choose_identity(made, reason);
     if (r == 0)
         r = survey_state(made, reason);
     if (r == 0) {
@@ -344,6 +361,11 @@ bool volume_state_is_on_disk(const struct volume *volume)
 uint64_t volume_found_pages(const struct volume *volume)
 {
     return volume->found.pages;
+}
+
+const char *volume_identity(const struct volume *volume)
+{
+    return volume->identity;
 }
 
 const char *volume_backing_name(unsigned i)

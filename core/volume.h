@@ -55,6 +55,11 @@ int volume_set_backing(struct volume *volume, struct backing *backing,
 
 uint64_t volume_size_bytes(const struct volume *volume);
 
+/* Hexadecimal digits, the same for as long as the volume keeps its pages, and never those
+ * of another one: a client that was away compares them, and knows whether what it wrote
+ * is still there. */
+const char *volume_identity(const struct volume *volume);
+
 int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out);
 int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
                  const void *data);

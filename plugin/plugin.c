@@ -36,6 +36,7 @@ NBDKIT_DLL_PUBLIC int zslot_debug_check = 0;
 static struct options options;
 static struct volume *volume;
 static struct control *control;
+static char description[64]; /* of the export */
 
 /* -- Parameters. -- */
 
@@ -108,6 +109,7 @@ static int zslot_get_ready(void)
             "zslot: warning: state=%s: not on a tmpfs, so that the kernel writes it to "
             "a disk; name a directory on one, for example in /dev/shm\n",
             options.state);
+    snprintf(description, sizeof description, "zslot %s", volume_identity(volume));
     return 0;
 }
 
@@ -316,6 +318,13 @@ static int zslot_extents(void *handle, uint32_t count, uint64_t offset, uint32_t
                   "extents", count, offset);
 }
 
+/* A client that comes back (zslot-attach) sees by it whether its pages are still there. */
+static const char *zslot_export_description(void *handle)
+{
+    (void)handle;
+    return description;
+}
+
 static struct nbdkit_plugin plugin = {
     .name = "zslot",
     .longname = "zslot, a compressed RAM disk",
@@ -333,6 +342,7 @@ static struct nbdkit_plugin plugin = {
     .cleanup = zslot_cleanup,
     .open = zslot_open,
     .get_size = zslot_get_size,
+    .export_description = zslot_export_description,
     .can_write = always,
     .can_flush = always,
     .can_trim = always,

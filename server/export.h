@@ -22,6 +22,7 @@ struct volume;
 struct export
 {
     const char *name;
+    const char *description; /* or NULL */
     uint64_t bytes;
     struct volume *volume;
 };

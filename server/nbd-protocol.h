@@ -48,7 +48,13 @@ enum nbd_reply {
 #define NBD_REP_ERR_UNKNOWN NBD_REP_ERROR(6)
 #define NBD_REP_ERR_TOO_BIG NBD_REP_ERROR(9)
 
-enum nbd_info { NBD_INFO_EXPORT = 0, NBD_INFO_NAME = 1, NBD_INFO_BLOCK_SIZE = 3 };
+enum nbd_info {
+    NBD_INFO_EXPORT = 0,
+    NBD_INFO_NAME = 1,
+    NBD_INFO_DESCRIPTION = 2,
+    NBD_INFO_BLOCK_SIZE = 3,
+    NBD_INFO_COUNT
+};
 
 /* Transmission flags of an export. */
 enum {

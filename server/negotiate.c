@@ -120,10 +120,21 @@ static enum negotiate_state list(struct negotiation *negotiation, struct cursor 
     return answer(NBD_OPT_LIST, NBD_REP_ACK, out, made);
 }
 
-/* The export, the block sizes and, if it was asked for, the name: always the first two, since no
- * client may rely on a server's guess at them. */
+static void put_text(uint32_t option, enum nbd_info info, const char *text,
+                     uint8_t *out, size_t *made)
+{
+    uint32_t bytes = (uint32_t)strlen(text);
+
+    *made += nbd_encode_option_reply(out + *made, option, NBD_REP_INFO, 2 + bytes);
+    *made += nbd_put16(out + *made, (uint16_t)info);
+    memcpy(out + *made, text, bytes);
+    *made += bytes;
+}
+
+/* The export and the block sizes always, since no client may rely on a server's guess at them;
+ * name and description if they were asked for. */
 static void put_info(const struct negotiation *negotiation, uint32_t option,
-                     const struct export *export, bool with_name, uint8_t *out,
+                     const struct export *export, const bool *wanted, uint8_t *out,
                      size_t *made)
 {
     *made += nbd_encode_option_reply(out + *made, option, NBD_REP_INFO, 12);
@@ -137,14 +148,10 @@ static void put_info(const struct negotiation *negotiation, uint32_t option,
     *made += nbd_put32(out + *made, PREFERRED_BYTES);
     *made += nbd_put32(out + *made, REQUEST_BYTES_MAX);
 
-    if (with_name) {
-        uint32_t bytes = (uint32_t)strlen(export->name);
-
-        *made += nbd_encode_option_reply(out + *made, option, NBD_REP_INFO, 2 + bytes);
-        *made += nbd_put16(out + *made, NBD_INFO_NAME);
-        memcpy(out + *made, export->name, bytes);
-        *made += bytes;
-    }
+    if (wanted[NBD_INFO_NAME])
+        put_text(option, NBD_INFO_NAME, export->name, out, made);
+    if (wanted[NBD_INFO_DESCRIPTION] && export->description)
+        put_text(option, NBD_INFO_DESCRIPTION, export->description, out, made);
 }
 
 static enum negotiate_state info_or_go(struct negotiation *negotiation, uint32_t option,
@@ -152,17 +159,18 @@ static enum negotiate_state info_or_go(struct negotiation *negotiation, uint32_t
 {
     struct cursor name;
     uint16_t count, info;
-    bool with_name = false;
+    bool wanted[NBD_INFO_COUNT] = {false};
 
     if (!take_string(&data, &name) || !take16(&data, &count) || data.left != 2u * count)
         return answer(option, NBD_REP_ERR_INVALID, out, made);
     while (take16(&data, &info))
-        with_name |= info == NBD_INFO_NAME;
+        if (info < NBD_INFO_COUNT)
+            wanted[info] = true;
 
     const struct export *export = export_find(negotiation->exports, name.at, name.left);
     if (!export)
         return answer(option, NBD_REP_ERR_UNKNOWN, out, made);
-    put_info(negotiation, option, export, with_name, out, made);
+    put_info(negotiation, option, export, wanted, out, made);
     answer(option, NBD_REP_ACK, out, made);
     if (option == NBD_OPT_INFO)
         return NEGOTIATE_OPTIONS;

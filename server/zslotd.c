@@ -39,6 +39,7 @@ struct server {
     struct settings settings;
     struct listener listener;
     struct volume *volume;
+    char description[64];
     struct export export;
     struct export_table exports;
     struct reactor_settings reactor_settings;
@@ -260,8 +261,11 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     if (open_all(&server) < 0)
         goto close;
+    snprintf(server.description, sizeof server.description, "zslot %s",
+             volume_identity(server.volume));
     server.export = (struct export){
         .name = server.settings.export,
+        .description = server.description,
         .bytes = volume_size_bytes(server.volume),
         .volume = server.volume,
     };

@@ -10,7 +10,7 @@ cd "$srcdir"
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 
-rooms=(core control plugin server man tests bench)
+rooms=(core control plugin server client man tests bench)
 mapfile -t sources < <(find "${rooms[@]}" -name '*.[ch]' -o -name '*.def' | sort)
 mapfile -t scripts < <(find "${rooms[@]}" examples build-aux -name '*.sh' -o -name '*.inc' | sort)
 [ ${#sources[@]} -gt 20 ] || { echo "doc-functions: where are the sources?" >&2 && exit 1; }

@@ -22,7 +22,8 @@ static void must(bool holds)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    static const struct export exports[] = {{"", 1 << 20, NULL}, {"b", 1 << 21, NULL}};
+    static const struct export exports[] = {{"", "a disk", 1 << 20, NULL},
+                                            {"b", NULL, 1 << 21, NULL}};
     static const struct export_table table = {exports, 2};
     static uint8_t out[NEGOTIATE_OUT_BYTES];
     struct negotiation negotiation;

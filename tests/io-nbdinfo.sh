@@ -24,6 +24,17 @@ maximum=4294967295
 [ "${ZSLOT_FACE:-}" != zslotd ] || maximum=33554432
 grep -q "block_size_maximum: $maximum\$" all || fail "maximum block size: $(cat all)"
 
+# a_volume_has_an_identity_of_its_own
+description() {
+    nbdinfo "$uri" | sed -n 's/^\tdescription: //p'
+}
+identity=$(description)
+[[ $identity =~ ^zslot\ [0-9a-f]{32}$ ]] || fail "the description is \"$identity\""
+[ "$(description)" = "$identity" ] || fail "the next connection has another identity"
+stop
+serve zslot 1G
+[ "$(description)" != "$identity" ] || fail "the next volume has the same identity"
+
 # map WANTED: nbdinfo's map of the export, without the spaces that align it
 map() {
     nbdinfo --map "$uri" | awk '{ print $1, $2, $3, $4 }' >map

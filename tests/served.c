@@ -26,8 +26,8 @@ static unsigned reactor_count;
 void served_start(struct volume *volume, unsigned threads, unsigned poll_us)
 {
     evthread_use_pthreads();
-    exports[0] = (struct export){"", volume_size_bytes(volume), volume};
-    exports[1] = (struct export){"other", volume_size_bytes(volume), volume};
+    exports[0] = (struct export){"", NULL, volume_size_bytes(volume), volume};
+    exports[1] = (struct export){"other", NULL, volume_size_bytes(volume), volume};
     settings = (struct reactor_settings){
         .exports = &table,
         .workers = &workers,

@@ -11,7 +11,8 @@
 #include "nbd-protocol.h"
 #include "negotiate.h"
 
-static const struct export exports[] = {{"", 8 * MIB, NULL}, {"other", 4 * MIB, NULL}};
+static const struct export exports[] = {{"", "a disk", 8 * MIB, NULL},
+                                        {"other", NULL, 4 * MIB, NULL}};
 static const struct export_table table = {exports, 2};
 
 static struct negotiation negotiation;
@@ -178,6 +179,23 @@ START_TEST(info_tells_and_go_enters)
     ck_assert_int_eq(option(NBD_OPT_GO, data, make_go(data, "", 0)), NEGOTIATE_DONE);
     ck_assert_uint_eq(reply(2), NBD_REP_ACK);
     ck_assert_ptr_eq(negotiation.export, &exports[0]);
+}
+END_TEST
+
+START_TEST(a_description_is_told_if_asked_for_and_there)
+{
+    uint8_t data[128];
+    uint32_t bytes = make_go(data, "", 3);
+
+    ck_assert_int_eq(option(NBD_OPT_INFO, data, bytes), NEGOTIATE_OPTIONS);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(reply(i), NBD_REP_INFO);
+    ck_assert_uint_eq(reply(4), NBD_REP_ACK);
+    ck_assert_ptr_nonnull(memmem(out, made, "\0\2a disk", 8));
+
+    ck_assert_int_eq(option(NBD_OPT_INFO, data, make_go(data, "", 2)),
+                     NEGOTIATE_OPTIONS);
+    ck_assert_ptr_null(memmem(out, made, "a disk", 6));
 }
 END_TEST
 
@@ -376,10 +394,10 @@ HARNESS_MAIN_WITH(
     "unit-negotiate", set_up, NULL, unknown_flags_of_a_client_end_it,
     the_greeting_is_that_of_the_protocol, export_name_enters_with_and_without_zeroes,
     export_name_of_nothing_ends_it, abort_is_acknowledged, list_names_all_exports,
-    info_tells_and_go_enters, go_of_nothing_is_unknown_and_it_goes_on,
-    lengths_that_do_not_add_up_are_invalid, contexts_need_structured_replies,
-    a_context_counts_for_the_export_it_was_set_for, the_last_choice_of_contexts_counts,
-    contexts_are_listed_and_that_sets_none,
+    info_tells_and_go_enters, a_description_is_told_if_asked_for_and_there,
+    go_of_nothing_is_unknown_and_it_goes_on, lengths_that_do_not_add_up_are_invalid,
+    contexts_need_structured_replies, a_context_counts_for_the_export_it_was_set_for,
+    the_last_choice_of_contexts_counts, contexts_are_listed_and_that_sets_none,
     unknown_options_are_unsupported_with_any_data,
     a_big_option_is_skipped_and_it_goes_on, a_huge_option_ends_it,
     another_magic_number_ends_it, so_many_options_and_no_more,

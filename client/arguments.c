@@ -1,0 +1,168 @@
+/* arguments.c - what zslot-attach was told to do
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include "arguments.h"
+#include "handshake.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "zslot-attach [OPTION...] HOST[:PORT]|SOCKET /dev/nbdN\n"
+    "zslot-attach --detach /dev/nbdN\n"
+    "\n"
+    "Connects a kernel's NBD device to a server, and connects it again whenever that "
+    "is lost.\n"
+    "\n"
+    "  -n, --export=NAME            which of the server's exports (the default one)\n"
+    "  -c, --connections=N          1 to 16 (2; 1 with a server that wants no more)\n"
+    "  -t, --request-timeout=SECONDS\n"
+    "                               a request not answered for so long is sent again "
+    "(30)\n"
+    "  -T, --dead-timeout=SECONDS   how long requests wait while the server is away "
+    "(86400)\n"
+    "  -s, --swap                   make a swap area, if there is nothing else, and "
+    "use it\n"
+    "  -p, --priority=N             of the swap area, 0 to 32767 (100)\n"
+    "  -w, --wait                   wait for a server that is not there yet\n"
+    "  -a, --adopt                  look after a device that is connected, but by "
+    "nobody\n"
+    "                               who is still there\n"
+    "  -d, --detach                 swapoff, disconnect\n"
+    "  -h, --help                   this\n"
+    "  -V, --version                the version\n";
+
+static const struct option options[] = {
+    {"export", required_argument, NULL, 'n'},
+    {"connections", required_argument, NULL, 'c'},
+    {"request-timeout", required_argument, NULL, 't'},
+    {"dead-timeout", required_argument, NULL, 'T'},
+    {"swap", no_argument, NULL, 's'},
+    {"priority", required_argument, NULL, 'p'},
+    {"wait", no_argument, NULL, 'w'},
+    {"adopt", no_argument, NULL, 'a'},
+    {"detach", no_argument, NULL, 'd'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+__attribute__((format(printf, 1, 2), noreturn)) static void wrong(const char *format,
+                                                                  ...)
+{
+    va_list list;
+
+    fputs("zslot-attach: ", stderr);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputs("\nzslot-attach --help tells more\n", stderr);
+    exit(2);
+}
+
+static uint64_t number(const char *name, const char *text, uint64_t least,
+                       uint64_t most)
+{
+    char *end;
+
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || errno || value < least ||
+        value > most)
+        wrong("--%s=%s: it is a number from %llu to %llu", name, text,
+              (unsigned long long)least, (unsigned long long)most);
+    return value;
+}
+
+/* device_index: of /dev/nbdN or nbdN */
+static uint32_t device_index(const char *device)
+{
+    const char *name = strncmp(device, "/dev/", 5) == 0 ? device + 5 : device;
+    char *end;
+
+    errno = 0;
+    if (strncmp(name, "nbd", 3) == 0 && isdigit((unsigned char)name[3])) {
+        const unsigned long index = strtoul(name + 3, &end, 10);
+        if (*end == '\0' && errno == 0 && index < 4096)
+            return index;
+    }
+    wrong("%s: it is an NBD device of the kernel, such as /dev/nbd0", device);
+}
+
+static void take_option(struct arguments *arguments, int option)
+{
+    switch (option) {
+    case 'n':
+        if (strlen(optarg) > HANDSHAKE_NAME_MAX)
+            wrong("--export: a name has at most %d bytes", HANDSHAKE_NAME_MAX);
+        arguments->export_name = optarg;
+        break;
+    case 'c':
+        arguments->connections = number("connections", optarg, 1, CONNECTIONS_MAX);
+        break;
+    case 't':
+        arguments->request_timeout_s = number("request-timeout", optarg, 1, 3600);
+        break;
+    case 'T':
+        arguments->dead_timeout_s = number("dead-timeout", optarg, 0, 31536000);
+        break;
+    case 's':
+        arguments->swap = true;
+        break;
+    case 'p':
+        arguments->priority = number("priority", optarg, 0, 32767);
+        break;
+    case 'w':
+        arguments->wait = true;
+        break;
+    case 'a':
+        arguments->adopt = true;
+        break;
+    case 'd':
+        arguments->detach = true;
+        break;
+    case 'h':
+        fputs(usage, stdout);
+        exit(0);
+    case 'V':
+        puts("zslot-attach " PACKAGE_VERSION);
+        exit(0);
+    default:
+        fputs("zslot-attach --help tells more\n", stderr);
+        exit(2);
+    }
+}
+
+void arguments_read(struct arguments *arguments, int argc, char **argv)
+{
+    int option;
+
+    *arguments = (struct arguments){
+        .export_name = "",
+        .connections = 2,
+        .request_timeout_s = 30,
+        .dead_timeout_s = 86400,
+        .priority = 100,
+    };
+    while ((option = getopt_long(argc, argv, "n:c:t:T:sp:wadhV", options, NULL)) != -1)
+        take_option(arguments, option);
+    argc -= optind;
+    argv += optind;
+    if (arguments->detach) {
+        if (argc != 1)
+            wrong("--detach: it takes one argument, the device");
+    } else {
+        if (argc != 2)
+            wrong("it takes two arguments, the server and the device");
+        arguments->server = *argv++;
+    }
+    arguments->index = device_index(*argv);
+}

@@ -1,0 +1,245 @@
+/* attach.c - zslot-attach: holds a kernel's NBD device to a server, through restarts
+ *
+ * The order of things: connect the device; a child becomes the resident process, which keeps it
+ * connected; then, with the device looked after, this process makes it swap space, and ends. What
+ * does not work is undone, and said in one line.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include "arguments.h"
+#include "dial.h"
+#include "keep.h"
+#include "kernel.h"
+#include "handshake.h"
+#include "resident.h"
+#include "swap-area.h"
+#include "why.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    BLOCK = 4096, /* each request is whole pages */
+    CAN_MULTI_CONN = 1 << 8,
+    WAIT_MS = 1000,     /* between attempts, with --wait */
+    SETTLE_TRIES = 100, /* of 50 ms, for the kernel to have done what it was asked */
+};
+
+static struct arguments arguments;
+static char device[32];
+
+static void sleep_ms(long ms)
+{
+    const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
+static int say(const struct why *why)
+{
+    fprintf(stderr, "zslot-attach: %s\n", why->sentence);
+    return 1;
+}
+
+static int open_kernel(struct kernel *kernel, struct why *why)
+{
+    if (!kernel_has_device(arguments.index))
+        return why_set(why, "there is no %s: modprobe nbd", device);
+    return kernel_open(kernel, why);
+}
+
+/* first_dial: with --wait, as often as it takes */
+static int first_dial(struct server *server, struct export_info *info, struct why *why)
+{
+    struct why said = {""};
+
+    for (;;) {
+        int fd = dial_lookup(server, arguments.server, why);
+        if (fd == 0)
+            fd = keep_dial(server, arguments.export_name, info, why);
+        if (fd >= 0 || !arguments.wait)
+            return fd;
+        if (strcmp(why->sentence, said.sentence))
+            fprintf(stderr, "zslot-attach: %s: waiting\n", why->sentence);
+        said = *why;
+        sleep_ms(WAIT_MS);
+    }
+}
+
+static int check_export(const struct export_info *info, struct why *why)
+{
+    if (info->size_bytes < BLOCK)
+        return why_set(why, "the export has %llu bytes; it takes at least %d",
+                       (unsigned long long)info->size_bytes, BLOCK);
+    if (info->minimum_block_bytes > BLOCK)
+        return why_set(why, "the server wants requests of %u bytes and more",
+                       info->minimum_block_bytes);
+    if (!(info->flags & CAN_MULTI_CONN) && arguments.connections > 1)
+        arguments.connections = 1;
+    return 0;
+}
+
+/* connect_device: "first" is a connection to the server, which is closed here */
+static int connect_device(struct kernel *kernel, struct keep *keep, int first,
+                          struct why *why)
+{
+    const struct device_settings settings = {
+        .size_bytes = keep->export_info.size_bytes / BLOCK * BLOCK,
+        .flags = keep->export_info.flags,
+        .block_bytes = BLOCK,
+        .request_timeout_s = arguments.request_timeout_s,
+        .dead_timeout_s = arguments.dead_timeout_s,
+    };
+    struct export_info info;
+    int sockets[CONNECTIONS_MAX] = {first};
+    unsigned count = 1;
+    int result = 0;
+
+    while (result == 0 && count < arguments.connections) {
+        const int fd = keep_dial(keep->server, keep->export_name, &info, why);
+        if (fd < 0) {
+            result = -1;
+            break;
+        }
+        sockets[count++] = fd;
+        result = handshake_is_same(&keep->export_info, &info, why);
+    }
+    if (result == 0)
+        result =
+            kernel_connect(kernel, arguments.index, &settings, sockets, count, why);
+    while (count > 0)
+        close(sockets[--count]);
+    return result;
+}
+
+/* adopt_device: "first" only told what the export is now */
+static int adopt_device(struct keep *keep, int first, struct why *why)
+{
+    const uint64_t size_bytes = kernel_size_bytes(arguments.index);
+
+    close(first);
+    if (!kernel_is_connected(arguments.index))
+        return why_set(why, "%s is not connected: leave --adopt out", device);
+    if (size_bytes != keep->export_info.size_bytes / BLOCK * BLOCK)
+        return why_set(why, "%s has %llu bytes and the export %llu: it is another one",
+                       device, (unsigned long long)size_bytes,
+                       (unsigned long long)keep->export_info.size_bytes);
+    /* Links may have died while nobody looked. */
+    keep->dead = keep->connections;
+    return 0;
+}
+
+/* start_resident: a child that keeps the device connected; returns when it is ready */
+static pid_t start_resident(struct keep *keep, int lock, struct why *why)
+{
+    int ready[2];
+    char c;
+
+    if (pipe(ready))
+        return why_set(why, "no pipe");
+    const pid_t pid = fork();
+    if (pid < 0)
+        return why_set(why, "cannot fork");
+    if (pid == 0) {
+        close(ready[0]);
+        resident_become(arguments.index);
+        resident_sign(lock);
+        (void)!write(ready[1], "", 1);
+        close(ready[1]);
+        keep_run(keep);
+        _exit(0);
+    }
+    close(ready[1]);
+    const ssize_t length = read(ready[0], &c, 1);
+    close(ready[0]);
+    return length == 1 ? pid : why_set(why, "the resident process has died");
+}
+
+static int wait_until(bool connected, struct why *why)
+{
+    for (int i = 0; i < SETTLE_TRIES; i++) {
+        if (kernel_is_connected(arguments.index) == connected)
+            return 0;
+        sleep_ms(50);
+    }
+    return why_set(why, "%s is %s connected", device, connected ? "not" : "still");
+}
+
+static int make_swap(struct why *why)
+{
+    if (swap_area_make(device, why))
+        return -1;
+    return swap_area_on(device, arguments.priority, why);
+}
+
+static int attach(struct why *why)
+{
+    struct server server;
+    struct kernel kernel;
+    struct keep keep = {.kernel = &kernel,
+                        .server = &server,
+                        .export_name = arguments.export_name,
+                        .index = arguments.index};
+
+    if (open_kernel(&kernel, why))
+        return -1;
+    const int lock = resident_lock(arguments.index, why);
+    if (lock < 0)
+        return -1;
+    const int first = first_dial(&server, &keep.export_info, why);
+    if (first < 0)
+        return -1;
+    if (check_export(&keep.export_info, why))
+        return -1;
+    keep.connections = arguments.connections;
+    if (arguments.adopt ? adopt_device(&keep, first, why)
+                        : connect_device(&kernel, &keep, first, why))
+        return -1;
+    const pid_t resident = start_resident(&keep, lock, why);
+    if (resident > 0 && wait_until(true, why) == 0 &&
+        (!arguments.swap || arguments.adopt || make_swap(why) == 0))
+        return 0;
+    struct why ignored;
+    /* It has the same netlink sockets: it must be gone. */
+    if (resident > 0 && kill(resident, SIGTERM) == 0)
+        waitpid(resident, NULL, 0);
+    if (!arguments.adopt)
+        kernel_disconnect(&kernel, arguments.index, &ignored);
+    return -1;
+}
+
+/* The resident process last but one: swapoff may need a server that is just coming back. */
+static int detach(struct why *why)
+{
+    struct kernel kernel;
+
+    if (open_kernel(&kernel, why))
+        return -1;
+    if (!kernel_is_connected(arguments.index))
+        return why_set(why, "%s is not connected", device);
+    if (swap_area_off(device, why))
+        return -1;
+    if (resident_end(arguments.index, why))
+        return -1;
+    if (kernel_disconnect(&kernel, arguments.index, why))
+        return -1;
+    return wait_until(false, why);
+}
+
+int main(int argc, char **argv)
+{
+    struct why why = {""};
+
+    arguments_read(&arguments, argc, argv);
+    snprintf(device, sizeof device, "/dev/nbd%u", arguments.index);
+    if (arguments.detach ? detach(&why) : attach(&why))
+        return say(&why);
+    return 0;
+}

@@ -1,0 +1,39 @@
+/* dial.h - a server's addresses, and connections to it
+ *
+ * Owns:    the addresses, looked up once: a lookup takes memory and may need the disk, which is no
+ *          good when memory is what the kernel is out of.
+ * Called:  dial_lookup() at the start, dial() whenever a connection is wanted.
+ * Locks:   nothing.
+ * Never:   allocates after dial_lookup(), or waits longer than DIAL_TIMEOUT_S for one address.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef CLIENT_DIAL_H
+#define CLIENT_DIAL_H
+
+#include <sys/socket.h>
+
+#include "why.h"
+
+enum { DIAL_ADDRESSES_MAX = 8, DIAL_TIMEOUT_S = 10 };
+
+struct address {
+    struct sockaddr_storage socket;
+    socklen_t length;
+};
+
+struct server {
+    struct address addresses[DIAL_ADDRESSES_MAX];
+    unsigned count;
+};
+
+/* "target" is HOST, HOST:PORT, [ADDRESS]:PORT, or the path of a Unix socket, which has a slash. */
+int dial_lookup(struct server *server, const char *target, struct why *why);
+
+/* A connected socket, whose sends and receives end after DIAL_TIMEOUT_S, or -1. */
+int dial(const struct server *server, struct why *why);
+
+/* Takes the timeouts off again: the kernel has timers of its own. */
+void dial_done(int socket);
+
+#endif

@@ -1,0 +1,41 @@
+/* keep.h - keeps a device connected
+ *
+ * Owns:    nothing; works with what it is given.
+ * Called:  by the resident process, as all that it does.
+ * Locks:   nothing.
+ * Never:   allocates, gives up, or takes a server whose export is not the one it began with.
+ *
+ *   all links alive   --the kernel tells of a dead one-->   dial
+ *   dial              --connected, the same export-->       kernel_replace(), one fewer to go
+ *   dial              --anything else-->                    again after 100 ms, 200 ms, ... 5 s
+ *   any               --the device is disconnected-->       the end
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef CLIENT_KEEP_H
+#define CLIENT_KEEP_H
+
+#include "dial.h"
+#include "kernel.h"
+#include "handshake.h"
+
+enum { KEEP_DELAY_MIN_MS = 100, KEEP_DELAY_MAX_MS = 5000, KEEP_LOOK_MS = 10000 };
+
+struct keep {
+    struct kernel *kernel;
+    const struct server *server;
+    const char *export_name;
+    struct export_info export_info; /* what it was at the start */
+    uint32_t index;
+    unsigned connections;
+    unsigned dead; /* how many links have to be made again */
+};
+
+/* A connection to the server that has been negotiated, or -1. */
+int keep_dial(const struct server *server, const char *export_name,
+              struct export_info *info, struct why *why);
+
+/* Returns when the device is not connected any more. */
+void keep_run(struct keep *keep);
+
+#endif

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# attach.sh - zslot-attach: waits for a server, makes swap space, survives servers that are killed,
+# takes no other server in its place, and leaves nothing behind; with a server that is not ours
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+# shellcheck source=tests/vm/host.sh
+. "$(dirname "$0")/host.sh"
+
+programs="zslot-attach"
+touched_mib=$(long 512 144)
+passes=2
+
+guest() {
+    # shellcheck disable=SC2317 # until_true calls it
+    has_said() {
+        dmesg | grep -q "zslot-attach: nbd0: $1"
+    }
+    # shellcheck disable=SC2317
+    is_waiting() {
+        grep -q 'waiting' /tmp/said
+    }
+    refused() {
+        local why=$1
+        shift
+        ! zslot-attach "$@" 10.0.2.100 /dev/nbd0 2>/tmp/refused || fail "zslot-attach $* works"
+        grep -q "$why" /tmp/refused || fail "zslot-attach $*: $(cat /tmp/refused)"
+    }
+    can_swap() {
+        grep -q '^/dev/nbd0 ' /proc/swaps
+    }
+
+    # what_is_not_swap_space_is_left_alone
+    hold 0
+    refused 'another zslot-attach looks after'
+    busybox mke2fs /dev/nbd0 >/dev/null || fail "mke2fs"
+    let_go 0
+    refused 'holds something (ext2)' --swap
+    is_not_connected nbd0 || fail "it is connected after a refusal"
+    hold 0
+    dd if=/dev/zero of=/dev/nbd0 bs=4096 count=4 conv=fsync 2>/dev/null
+    let_go 0
+
+    # it_waits_for_a_server
+    mark absent
+    refused 'closed the connection'
+    zslot-attach --wait --swap --connections 2 --request-timeout 10 10.0.2.100 /dev/nbd0 \
+        2>/tmp/said &
+    until_true 30 is_waiting || fail "it does not wait: $(cat /tmp/said)"
+    mark present
+    wait $! || fail "zslot-attach --wait: $(cat /tmp/said)"
+    can_swap || fail "the device is not in use for swap"
+
+    # it_is_out_of_harm_s_way
+    resident=$(cat /run/zslot-attach-nbd0.pid)
+    [ "$(cat "/proc/$resident/oom_score_adj")" = -1000 ] || fail "it may be killed"
+    [ "$(awk '$1 == "VmLck:" { print $2 }' "/proc/$resident/status")" -gt 1000 ] ||
+        fail "it is not locked in RAM"
+
+    # nothing_is_lost_when_the_server_is_killed
+    press_all -m "$touched_mib" "$passes"
+    [ "$(dmesg | grep -c 'nbd0: connected again')" -ge 2 ] || fail "it was never connected again"
+    swapoff /dev/nbd0 || fail "swapoff"
+
+    # another_export_is_not_taken
+    dmesg -c >/dev/null
+    write_files /dev/nbd0 1 5 1
+    mark other
+    until_true 60 has_said 'the export has another size' || fail "another size is not refused"
+    mark same
+    until_true 60 has_said 'connected again' || fail "it is not connected to the old one"
+    check_files /dev/nbd0 1 5 1
+
+    # a_device_without_one_is_adopted
+    kill -KILL "$resident"
+    refused 'in use'
+    mark killed
+    hold 0 --adopt --connections 2
+    until_true 60 has_said 'connected again' || fail "what died before was not connected"
+    check_files /dev/nbd0 1 5 1
+    let_go 0
+    no_errors
+}
+
+# A server that keeps its disk when it is killed.
+disk() {
+    serve_again 0 file "$directory/disk"
+}
+
+on_mark() {
+    case $1 in
+    absent) kill_server 0 ;;
+    present) disk ;;
+    pass-* | same | killed)
+        kill_server 0
+        disk
+        ;;
+    other)
+        kill_server 0
+        serve_again 0 memory 1G
+        ;;
+    esac
+}
+
+truncate --size=512M disk
+serve file "$directory/disk"
+boot
+must_pass
