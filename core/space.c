@@ -277,6 +277,7 @@ int space_adopt(struct space *space, address_t address, uint32_t length)
     }
     atomic_store(word_of(space, block), now + bytes);
     space->live_bytes += bytes;
+    space->landed_bytes += bytes;
     return 0;
 }
 

@@ -158,7 +158,21 @@ START_TEST(block_that_is_filled_less_than_half_is_sparse)
 }
 END_TEST
 
-HARNESS_MAIN("unit-space", all_blocks_can_be_taken_once_and_put_back,
+START_TEST(nothing_counts_as_released_after_a_restart)
+{
+    open_space(100);
+    space_adopt_begin(&space);
+    for (uint32_t block = 1; block <= 30; block++)
+        ck_assert_int_eq(space_adopt(&space, at(block, 0), 1000), 0);
+    ck_assert_uint_eq(space_released_bytes(&space), 0);
+    space_release(&space, at(7, 0), 1000);
+    ck_assert_uint_eq(space_released_bytes(&space), block_object_bytes(1000));
+    ck_assert_int_eq(space_check(&space), 0);
+    close_space();
+}
+END_TEST
+
+HARNESS_MAIN("unit-space", nothing_counts_as_released_after_a_restart, all_blocks_can_be_taken_once_and_put_back,
              only_empty_block_is_found_from_anywhere,
              block_is_empty_when_its_last_object_is_released,
              pinned_block_is_not_empty_before_its_last_pin_is_off,
