@@ -69,7 +69,7 @@ void fetch_table_close(struct fetch_table *table);
 /* Waits for the object that SLOT refers to.  0: *FETCH has it, under its ticket, until
  * fetch_release().  -ESTALE: the page is not stored, or no longer the one that was
  * read: look again. -EIO: it cannot be read, not within its timeout_ms, or is not
- * what was written; the slot is as it was.  *WARM says whether the page has been wanted
+ * what was written; -ESHUTDOWN: not yet, and the host ends; the slot is as it was.  *WARM says whether the page has been wanted
  * before since it was last idle, *JOINED whether somebody else had begun the fetch. */
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
                  bool *warm, bool *joined);

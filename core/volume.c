@@ -348,6 +348,11 @@ void volume_close(struct volume *volume)
     free(volume);
 }
 
+void volume_set_host(struct volume *volume, const struct volume_host *host)
+{
+    volume->parts.host = *host;
+}
+
 uint64_t volume_size_bytes(const struct volume *volume)
 {
     return volume->options.size;
@@ -453,8 +458,7 @@ int volume_try_read(struct volume *volume, uint64_t offset, uint64_t bytes, void
 
 /* How far it came is *DONE, also when it fails. */
 static int write_pages(struct volume *volume, uint64_t offset, uint64_t bytes,
-                       const void *data, const struct write_terms *terms,
-                       uint64_t *done)
+                       const void *data, struct write_terms *terms, uint64_t *done)
 {
     const char *from = data;
 
@@ -477,15 +481,16 @@ static int write_pages(struct volume *volume, uint64_t offset, uint64_t bytes,
 int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
                  const void *data)
 {
+    struct write_terms terms = WRITE_WAITS;
     uint64_t done;
 
-    return write_pages(volume, offset, bytes, data, &write_waits, &done);
+    return write_pages(volume, offset, bytes, data, &terms, &done);
 }
 
 int volume_try_write(struct volume *volume, uint64_t offset, uint64_t bytes,
                      const void *data, uint64_t *done)
 {
-    const struct write_terms terms = {.may_wait = false};
+    struct write_terms terms = {.may_wait = false};
 
     return write_pages(volume, offset, bytes, data, &terms, done);
 }
@@ -493,13 +498,11 @@ int volume_try_write(struct volume *volume, uint64_t offset, uint64_t bytes,
 int volume_write_while(struct volume *volume, uint64_t offset, uint64_t bytes,
                        const void *data, volume_wanted_fn *is_wanted, void *opaque)
 {
-    const struct write_terms terms = {
-        .may_wait = true,
-        .is_wanted = is_wanted,
-        .opaque = opaque,
-    };
+    struct write_terms terms = WRITE_WAITS;
     uint64_t done;
 
+    terms.is_wanted = is_wanted;
+    terms.opaque = opaque;
     return write_pages(volume, offset, bytes, data, &terms, &done);
 }
 

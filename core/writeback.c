@@ -21,7 +21,7 @@
 
 #define TICK_MS 1000    /* when nothing ages by the clock */
 #define TICK_IDLE_MS 50 /* when pages do */
-#define STOP_MS 4000    /* for I/O under way to end */
+#define STOP_MS 2500    /* for I/O under way to end */
 #define STOP_POLL_MS 10
 
 uint64_t writeback_now_ms(void)
@@ -93,7 +93,8 @@ int writeback_all(struct writeback *writeback, const struct filter *filter,
     }
     eventfd_write(writeback->wake_fd, 1);
     writeback->waiters++;
-    while (writeback->all_done < asked && !(work && work->cancelled)) {
+    while (writeback->all_done < asked && !writeback->stopping &&
+           !(work && work->cancelled)) {
         wait_a_while_locked(writeback);
         if (work && writeback->all_begun == asked)
             note_progress(writeback, work);

@@ -94,6 +94,16 @@ static void zslot_dump_plugin(void)
 
 /* -- Life. -- */
 
+/* In a thread of nbdkit's that serves a request: whether nbdkit was told to end, or the connection has
+ * come to its end.  No time to sleep, but nbdkit_nanosleep() is how one asks. */
+static bool is_ending(void *opaque)
+{
+    (void)opaque;
+    return nbdkit_nanosleep(0, 0) < 0;
+}
+
+static const struct volume_host host = {.is_ending = is_ending};
+
 static int zslot_get_ready(void)
 {
     struct reason reason;
@@ -109,6 +119,7 @@ static int zslot_get_ready(void)
             "zslot: warning: state=%s: not on a tmpfs, so that the kernel writes it to "
             "a disk; name a directory on one, for example in /dev/shm\n",
             options.state);
+    volume_set_host(volume, &host);
     snprintf(description, sizeof description, "zslot %s", volume_identity(volume));
     return 0;
 }

@@ -158,6 +158,16 @@ static void tell_parent(int fd)
 
 /* -- After it. -- */
 
+static _Atomic bool was_told_to_end;
+
+static bool is_ending(void *opaque)
+{
+    (void)opaque;
+    return was_told_to_end;
+}
+
+static const struct volume_host host = {.is_ending = is_ending};
+
 static int start_threads(struct server *server)
 {
     const struct settings *settings = &server->settings;
@@ -196,6 +206,7 @@ static int start_all(struct server *server)
     const char *pid_file = server->settings.pid_file;
     struct reason reason;
 
+    volume_set_host(server->volume, &host);
     int r = start_threads(server);
     if (r < 0) {
         fprintf(stderr, "zslotd: cannot start its threads: %s\n", strerror(-r));
@@ -285,6 +296,7 @@ int main(int argc, char **argv)
             tell_parent(parent);
         notify_send("READY=1");
         wait_for_signal(&signals);
+        was_told_to_end = true;
         notify_send("STOPPING=1");
         status = EXIT_SUCCESS;
     }

@@ -172,7 +172,8 @@ START_TEST(nothing_counts_as_released_after_a_restart)
 }
 END_TEST
 
-HARNESS_MAIN("unit-space", nothing_counts_as_released_after_a_restart, all_blocks_can_be_taken_once_and_put_back,
+HARNESS_MAIN("unit-space", nothing_counts_as_released_after_a_restart,
+             all_blocks_can_be_taken_once_and_put_back,
              only_empty_block_is_found_from_anywhere,
              block_is_empty_when_its_last_object_is_released,
              pinned_block_is_not_empty_before_its_last_pin_is_off,
