@@ -116,8 +116,11 @@ static void on_read(struct backing_io *io, int result)
     if (result == 0) {
         result = verify(fetch);
         corrupt = result < 0;
-    } else
+    } else {
+        table->failed_err = -result;
+        table->failed++;
         result = -EIO;
+    }
     (void)gate(GATE_FETCH_READ, fetch->ticket.slot);
 
     /* The mark goes and the state changes as one, as seen by who looks for a fetch to

@@ -57,6 +57,8 @@ struct fetch_table {
     struct fetch *free;
     unsigned free_count;
     _Atomic uint64_t corrupt; /* objects that were not what was written */
+    _Atomic uint64_t failed;  /* reads */
+    _Atomic int failed_err;   /* errno of the last one */
 };
 
 uint64_t fetch_table_bytes(void);

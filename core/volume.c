@@ -363,6 +363,26 @@ bool volume_state_is_on_disk(const struct volume *volume)
     return volume->state.is_on_disk;
 }
 
+const char *volume_why_no_room(const struct volume *volume)
+{
+    switch (report_backing_state(volume->parts.writeback)) {
+    case BACKING_FULL:
+        return "memory-limit is reached, and the backing store is full";
+    case BACKING_OVER_BUDGET:
+        return "memory-limit is reached, and writeback-limit is used up";
+    case BACKING_AWAY:
+        return "memory-limit is reached, and the NBD server behind it does not answer";
+    case BACKING_FAILED:
+        return "memory-limit is reached, and the backing store fails";
+    case BACKING_OK:
+        return "memory-limit is reached, and pages do not leave fast enough";
+    case BACKING_NONE:
+    case BACKING_STATE_COUNT:
+        break;
+    }
+    return "memory-limit is reached";
+}
+
 uint64_t volume_found_pages(const struct volume *volume)
 {
     return volume->found.pages;

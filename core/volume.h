@@ -120,6 +120,9 @@ void volume_stats(struct volume *volume, struct stats *stats);
  * last. */
 const char *volume_backing_name(unsigned i);
 
+/* Why a write is -ENOSPC, at this moment: words to follow "no room: ". */
+const char *volume_why_no_room(const struct volume *volume);
+
 /* Whether there is a state that is not on a tmpfs, so that its pages are written to a disk
  * behind our back. */
 bool volume_state_is_on_disk(const struct volume *volume);

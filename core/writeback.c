@@ -225,6 +225,24 @@ static void on_wake(evutil_socket_t fd, short what, void *opaque)
     evict_work(writeback);
 }
 
+static void look_for_news(struct writeback *writeback)
+{
+    const struct volume_host *host = &writeback->parts->host;
+    const struct fetch_table *fetches = &writeback->fetches;
+    const struct notice_view view = {
+        .state = report_backing_state(writeback),
+        .writes = writeback->failed_writes,
+        .reads = {fetches->failed, fetches->failed_err},
+        .checksums = {fetches->corrupt, EIO},
+    };
+    struct reason sentence;
+
+    if (!host->say)
+        return;
+    while (notice_look(&writeback->notice, &view, writeback_now_ms(), &sentence))
+        host->say(host->opaque, sentence.text);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *opaque)
 {
     (void)fd;
@@ -235,6 +253,7 @@ static void on_tick(evutil_socket_t fd, short what, void *opaque)
     if (writeback->space.held > 0 && writeback_now_ms() >= writeback->held_ms)
         space_let_go(&writeback->space);
     on_wake(writeback->wake_fd, 0, writeback);
+    look_for_news(writeback);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *opaque)
@@ -262,6 +281,7 @@ int writeback_open(struct parts *parts, struct backing *backing,
     if (!made)
         return -ENOMEM;
     made->parts = parts;
+    made->notice.state = BACKING_OK;
     made->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (made->wake_fd < 0)
         goto failed;

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "accept.h"
@@ -166,7 +167,18 @@ static bool is_ending(void *opaque)
     return was_told_to_end;
 }
 
-static const struct volume_host host = {.is_ending = is_ending};
+static bool is_in_background;
+
+static void say(void *opaque, const char *sentence)
+{
+    (void)opaque;
+    if (is_in_background)
+        syslog(LOG_WARNING, "%s", sentence);
+    else
+        fprintf(stderr, "zslotd: %s\n", sentence);
+}
+
+static const struct volume_host host = {.is_ending = is_ending, .say = say};
 
 static int start_threads(struct server *server)
 {
@@ -286,6 +298,8 @@ int main(int argc, char **argv)
         perror("zslotd: cannot go into the background");
         goto close;
     }
+    is_in_background = parent >= 0;
+    openlog("zslotd", LOG_PID, LOG_DAEMON);
     /* Threads inherit both. */
     block_signals(&signals);
     (void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); /* where it is permitted */
