@@ -47,6 +47,7 @@ struct backing_io {
 
     /* The backing store's own. */
     uint32_t moved;
+    uint32_t again; /* times in a row that it was to be submitted again */
     bool under_way;
     struct backing_io *next;
     uint64_t since_ms; /* when it was submitted */
@@ -123,6 +124,7 @@ int backing_nbd_open(const char *uri, uint64_t bytes, bool overwrite,
 static inline void backing_submit(struct backing *backing, struct backing_io *io)
 {
     io->moved = 0;
+    io->again = 0;
     backing->ops->submit(backing, io);
 }
 
