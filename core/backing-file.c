@@ -242,11 +242,34 @@ static void file_close(struct backing *backing)
     let_go(file);
 }
 
+/* A file says where it has data; of a device nobody knows, but that it was ours. */
+static bool file_next_content(struct backing *backing, uint64_t at, uint64_t *start,
+                              uint64_t *end)
+{
+    const struct file *file = (const struct file *)backing;
+
+    if (at >= backing->bytes || (file->is_device && !backing->has_identity))
+        return false;
+    *start = at;
+    *end = backing->bytes;
+    if (file->is_device)
+        return true;
+    off_t data = lseek(file->fd, (off_t)at, SEEK_DATA);
+    if (data < 0)
+        return errno != ENXIO; /* it does not say */
+    off_t hole = lseek(file->fd, data, SEEK_HOLE);
+    *start = (uint64_t)data;
+    if (hole >= 0 && (uint64_t)hole < backing->bytes)
+        *end = (uint64_t)hole;
+    return *start < *end;
+}
+
 static const struct backing_ops file_ops = {
     .name = "file",
     .start = file_start,
     .submit = file_submit,
     .wait = file_wait,
+    .next_content = file_next_content,
     .close = file_close,
 };
 

@@ -68,6 +68,12 @@ struct backing_ops {
     bool (*wait)(struct backing *backing, struct backing_io *io,
                  const struct timespec *deadline);
 
+    /* The first bytes at AT or behind it in which something may be, up to where nothing is.
+     * False: there are none.  Before the first I/O.  NULL: wherever there is a header, the store
+     * is taken to be full. */
+    bool (*next_content)(struct backing *backing, uint64_t at, uint64_t *start,
+                         uint64_t *end);
+
     /* No I/O is under way.  Frees BACKING. */
     void (*close)(struct backing *backing);
 };

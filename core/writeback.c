@@ -327,6 +327,28 @@ failed:
     return r;
 }
 
+/* What the backing store holds from before: a file shall not keep it allocated. */
+static void note_content(struct writeback *writeback)
+{
+    struct backing *backing = writeback->backing;
+    struct space *space = &writeback->space;
+    uint32_t all = space->blocks + 1;
+    uint64_t start, end = BLOCK_BYTES; /* behind the header */
+
+    if (!backing->ops->next_content) {
+        if (backing->has_identity)
+            space_note_content(space, 1, all);
+        return;
+    }
+    while (backing->ops->next_content(backing, end, &start, &end)) {
+        uint64_t last = (end + BLOCK_BYTES - 1) / BLOCK_BYTES;
+
+        space_note_content(space, (uint32_t)(start / BLOCK_BYTES),
+                           last < all ? (uint32_t)last : all);
+        end = last * BLOCK_BYTES;
+    }
+}
+
 int writeback_prepare(struct writeback *writeback)
 {
     int r;
@@ -336,6 +358,7 @@ int writeback_prepare(struct writeback *writeback)
         (r = fetch_table_start(&writeback->fetches)) < 0 ||
         (r = cleaner_start(&writeback->cleaner)) < 0)
         return r;
+    note_content(writeback);
     if (writeback->is_known) {
         space_adopt_begin(&writeback->space);
         set_identity(writeback, writeback->backing->identity);
