@@ -9,6 +9,8 @@
 
 #include "cleanup.h"
 #include "gate.h"
+#include "latency.h"
+#include "page.h"
 #include "patience.h"
 
 uint64_t fetch_table_bytes(void)
@@ -324,6 +326,18 @@ void fetch_release(struct fetch *fetch)
     LOCK_FOR_SCOPE(&fetch->table->lock);
 
     release_locked(fetch);
+}
+
+bool fetch_wants_again(struct fetch *fetch, uint32_t offset, uint32_t bytes, bool warm)
+{
+    struct fetch_table *table = fetch->table;
+
+    if (bytes == PAGE_BYTES)
+        return warm; /* all of it: nothing of it is left to go on with */
+    uint64_t now_ms = latency_now_ns() / 1000000;
+    LOCK_FOR_SCOPE(&table->lock);
+    return touch_is_new(&table->touches, fetch->ticket.slot, offset, bytes, now_ms) &&
+           warm;
 }
 
 bool fetch_table_is_idle(struct fetch_table *table)

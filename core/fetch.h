@@ -23,6 +23,7 @@
 #include "backing.h"
 #include "parts.h"
 #include "space.h"
+#include "touch.h"
 
 #define FETCHES_MAX 64
 
@@ -56,6 +57,7 @@ struct fetch_table {
     struct fetch fetches[FETCHES_MAX];
     struct fetch *free;
     unsigned free_count;
+    struct touch_table touches;
     _Atomic uint64_t corrupt; /* objects that were not what was written */
     _Atomic uint64_t failed;  /* reads */
     _Atomic int failed_err;   /* errno of the last one */
@@ -76,6 +78,10 @@ void fetch_table_close(struct fetch_table *table);
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
                  bool *warm, bool *joined);
 void fetch_release(struct fetch *fetch);
+
+/* Whether a read of BYTES at OFFSET of a page that is WARM wants it again, and does not just go on
+ * with the read before it (touch.h).  Also to be told of pages that are not. */
+bool fetch_wants_again(struct fetch *fetch, uint32_t offset, uint32_t bytes, bool warm);
 
 /* The same in two steps, for who will want several pages: begins without waiting for
  * anything, and leaves some fetches to others.  -EAGAIN: there are no more; -ESTALE. */
