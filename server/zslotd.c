@@ -113,6 +113,12 @@ static int open_all(struct server *server)
         return -1;
     if (volume_open(&server->settings.options, &server->volume, &reason) < 0)
         return complain(&reason);
+    if (volume_state_is_on_disk(server->volume))
+        fprintf(
+            stderr,
+            "zslotd: warning: state=%s: not on a tmpfs, so that the kernel writes it "
+            "to a disk; name a directory on one, for example in /dev/shm\n",
+            server->settings.options.state);
     return 0;
 }
 
