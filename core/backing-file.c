@@ -26,6 +26,7 @@ struct file {
     struct backing backing;
     int fd;
     bool is_device;
+    char *made_path; /* of a file that we made, until it is in use */
     struct file_rings rings;
 };
 
@@ -73,22 +74,24 @@ static int check_content(struct file *file, const char *path, bool overwrite,
     blkid_probe probe = blkid_new_probe();
     if (!probe)
         return reason_say(reason, -ENOMEM, "backing=%s: no memory to look at it", path);
-    int found = 0;
-    if (blkid_probe_set_device(probe, file->fd, 0, 0) == 0) {
+    bool is_blank = false;
+    if (blkid_probe_set_device(probe, file->fd, 0, 0) < 0)
+        type = "what cannot be looked at";
+    else {
         blkid_probe_enable_partitions(probe, 1);
-        if (blkid_do_safeprobe(probe) != 1) {
-            found = 1;
-            if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL) < 0 &&
-                blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL) < 0)
-                type = "something";
-            reason_say(reason, -EEXIST,
-                       "backing=%s: the device holds %s; name another, or add "
-                       "backing-overwrite=true to lose what is on it",
-                       path, type);
-        }
+        is_blank = blkid_do_safeprobe(probe) == 1;
+        if (!is_blank && blkid_probe_lookup_value(probe, "TYPE", &type, NULL) < 0 &&
+            blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL) < 0)
+            type = "something";
     }
+    int r = is_blank
+                ? 0
+                : reason_say(reason, -EEXIST,
+                             "backing=%s: the device holds %s; name another, or add "
+                             "backing-overwrite=true to lose what is on it",
+                             path, type);
     blkid_free_probe(probe);
-    return found ? -EEXIST : 0;
+    return r;
 }
 
 static int find_size(struct file *file, const char *path, uint64_t bytes,
@@ -181,6 +184,8 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
         close(file->fd);
         flags &= ~O_CREAT; /* it exists by now */
     }
+    if (file->fd >= 0 && flags & O_CREAT)
+        file->made_path = strdup(path);
     if (file->fd < 0 && errno == EBUSY)
         return reason_say(reason, -EBUSY,
                           "backing=%s: the device is mounted or otherwise in use; "
@@ -197,7 +202,14 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
 
 static int file_start(struct backing *backing, struct event_base *base)
 {
-    return file_rings_start(&((struct file *)backing)->rings, base);
+    struct file *file = (struct file *)backing;
+    int r = file_rings_start(&file->rings, base);
+
+    if (r < 0)
+        return r;
+    free(file->made_path);
+    file->made_path = NULL;
+    return 0;
 }
 
 static void file_submit(struct backing *backing, struct backing_io *io)
@@ -211,14 +223,45 @@ static bool file_wait(struct backing *backing, struct backing_io *io,
     return file_rings_wait(&((struct file *)backing)->rings, io, deadline);
 }
 
+/* A start that is refused, for this or anything else, leaves no file behind. */
+static void let_go(struct file *file)
+{
+    if (file->made_path)
+        unlink(file->made_path);
+    free(file->made_path);
+    if (file->fd >= 0)
+        close(file->fd);
+    free(file);
+}
+
 static void file_close(struct backing *backing)
 {
     struct file *file = (struct file *)backing;
 
     file_rings_close(&file->rings);
-    if (file->fd >= 0)
-        close(file->fd);
-    free(file);
+    let_go(file);
+}
+
+/* A file says where it has data; of a device nobody knows, but that it was ours. */
+static bool file_next_content(struct backing *backing, uint64_t at, uint64_t *start,
+                              uint64_t *end)
+{
+    const struct file *file = (const struct file *)backing;
+
+    if (at >= backing->bytes || (file->is_device && !backing->has_identity))
+        return false;
+    *start = at;
+    *end = backing->bytes;
+    if (file->is_device)
+        return true;
+    off_t data = lseek(file->fd, (off_t)at, SEEK_DATA);
+    if (data < 0)
+        return errno != ENXIO; /* it does not say */
+    off_t hole = lseek(file->fd, data, SEEK_HOLE);
+    *start = (uint64_t)data;
+    if (hole >= 0 && (uint64_t)hole < backing->bytes)
+        *end = (uint64_t)hole;
+    return *start < *end;
 }
 
 static const struct backing_ops file_ops = {
@@ -226,8 +269,37 @@ static const struct backing_ops file_ops = {
     .start = file_start,
     .submit = file_submit,
     .wait = file_wait,
+    .next_content = file_next_content,
     .close = file_close,
 };
+
+/* Before a fork, when it can still be said. */
+static int check_rings(const char *path, struct reason *reason)
+{
+    int r = file_rings_try();
+
+    switch (r) {
+    case 0:
+        return 0;
+    case -EPERM:
+    case -EACCES:
+        return reason_say(
+            reason, r,
+            "backing=%s: this process may not use io_uring: see the sysctl "
+            "kernel.io_uring_disabled, and the seccomp filter if it is in a "
+            "container; or write backing=nbd://..., which does not need it",
+            path);
+    case -ENOSYS:
+        return reason_say(
+            reason, r,
+            "backing=%s: this kernel has no io_uring, or a seccomp filter hides "
+            "it; Linux 5.6 and later have it; or write backing=nbd://..., which "
+            "does not need it",
+            path);
+    default:
+        return refuse_errno(reason, -r, path, "set up io_uring");
+    }
+}
 
 int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
                       bool overwrite, unsigned busy_ms, struct backing **backing,
@@ -242,7 +314,8 @@ int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
     file->backing.ops = &file_ops;
     file->fd = -1;
 
-    if ((r = open_path(file, path, bytes, busy_ms, &status, reason)) < 0 ||
+    if ((r = check_rings(path, reason)) < 0 ||
+        (r = open_path(file, path, bytes, busy_ms, &status, reason)) < 0 ||
         (r = check_content(file, path, overwrite, reason)) < 0 ||
         (r = find_size(file, path, bytes, file_bytes, &status, reason)) < 0)
         goto failed;
@@ -263,8 +336,6 @@ int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
     return 0;
 
 failed:
-    if (file->fd >= 0)
-        close(file->fd);
-    free(file);
+    let_go(file);
     return r;
 }

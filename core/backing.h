@@ -47,6 +47,7 @@ struct backing_io {
 
     /* The backing store's own. */
     uint32_t moved;
+    uint32_t again; /* times in a row that it was to be submitted again */
     bool under_way;
     struct backing_io *next;
     uint64_t since_ms; /* when it was submitted */
@@ -66,6 +67,12 @@ struct backing_ops {
     /* See backing_wait().  NULL: the writeback thread does it all. */
     bool (*wait)(struct backing *backing, struct backing_io *io,
                  const struct timespec *deadline);
+
+    /* The first bytes at AT or behind it in which something may be, up to where nothing is.
+     * False: there are none.  Before the first I/O.  NULL: wherever there is a header, the store
+     * is taken to be full. */
+    bool (*next_content)(struct backing *backing, uint64_t at, uint64_t *start,
+                         uint64_t *end);
 
     /* No I/O is under way.  Frees BACKING. */
     void (*close)(struct backing *backing);
@@ -123,6 +130,7 @@ int backing_nbd_open(const char *uri, uint64_t bytes, bool overwrite,
 static inline void backing_submit(struct backing *backing, struct backing_io *io)
 {
     io->moved = 0;
+    io->again = 0;
     backing->ops->submit(backing, io);
 }
 

@@ -122,6 +122,8 @@ void evict_note_result(struct writeback *writeback, int result)
         writeback->retry_at_ms = 0;
         return;
     }
+    writeback->failed_writes.count++;
+    writeback->failed_writes.err = -result;
     /* Those that were in flight together count once. */
     if (writeback_now_ms() < writeback->retry_at_ms)
         return;

@@ -6,10 +6,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
-#include <time.h>
 
 #include "cleanup.h"
 #include "gate.h"
+#include "latency.h"
+#include "page.h"
+#include "patience.h"
 
 uint64_t fetch_table_bytes(void)
 {
@@ -123,8 +125,11 @@ static void on_read(struct backing_io *io, int result)
     if (result == 0) {
         result = verify(fetch);
         corrupt = result < 0;
-    } else
+    } else {
+        table->failed_err = -result;
+        table->failed++;
         result = -EIO;
+    }
     (void)gate(GATE_FETCH_READ, fetch->ticket.slot);
 
     /* The mark goes and the state changes as one, as seen by who looks for a fetch to
@@ -211,17 +216,22 @@ static int join_locked(struct fetch_table *table, slot_t slot, unsigned reserve,
     return r;
 }
 
-static int wait_locked(struct fetch_table *table, const struct timespec *deadline)
+static void wait_locked(struct fetch_table *table, const struct timespec *until)
 {
-    int err = pthread_cond_timedwait(&table->changed, &table->lock.mutex, deadline);
-
-    return err == ETIMEDOUT ? -EIO : 0;
+    pthread_cond_timedwait(&table->changed, &table->lock.mutex, until);
 }
 
-static void deadline_of(const struct fetch_table *table, struct timespec *deadline)
+static struct patience patience_of(const struct fetch_table *table)
 {
-    clock_gettime(CLOCK_MONOTONIC, deadline);
-    deadline->tv_sec += table->backing->timeout_ms / 1000;
+    return (struct patience){.left_ms = table->backing->timeout_ms};
+}
+
+/* -EIO, -ESHUTDOWN. */
+static int go_on(struct fetch_table *table, struct patience *patience)
+{
+    int r = patience_go_on(patience, table->parts);
+
+    return r == -ETIMEDOUT ? -EIO : r;
 }
 
 /* -EAGAIN: it is not done.  Another error: it is released. */
@@ -236,48 +246,57 @@ static int end_locked(struct fetch *fetch, int r)
     return r;
 }
 
-static bool is_past(const struct timespec *deadline)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > deadline->tv_sec ||
-           (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec);
-}
-
 /* Completes reads itself, its own and others', where the backing store can have it so;
  * else it sleeps until somebody has. */
-static int wait_until(struct fetch *fetch, const struct timespec *deadline)
+static int wait_until_done(struct fetch *fetch)
 {
     struct fetch_table *table = fetch->table;
-    int r;
+    struct patience patience = patience_of(table);
+    int r = 0;
 
-    do {
-        bool helped = backing_wait(table->backing, &fetch->io, deadline);
-        LOCK_FOR_SCOPE(&table->lock);
+    patience_begin(&patience);
+    for (;;) {
+        struct timespec until;
 
-        if (!helped && fetch->state == FETCH_READING)
-            r = wait_locked(table, deadline);
-        else
-            r = helped && is_past(deadline) ? -EIO : 0;
-        r = end_locked(fetch, r);
-    } while (r == -EAGAIN);
-    return r;
+        patience_slice(&patience, &until);
+        bool helped = backing_wait(table->backing, &fetch->io, &until);
+        {
+            LOCK_FOR_SCOPE(&table->lock);
+
+            if (!helped && fetch->state == FETCH_READING)
+                wait_locked(table, &until);
+            r = end_locked(fetch, r);
+        }
+        if (r != -EAGAIN)
+            return r;
+        r = go_on(table, &patience);
+    }
 }
 
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
                  bool *warm, bool *joined)
 {
-    struct timespec deadline;
+    struct patience patience = patience_of(table);
     bool started;
     int r;
 
-    deadline_of(table, &deadline);
-    {
-        LOCK_FOR_SCOPE(&table->lock);
-        while ((r = join_locked(table, slot, 0, fetch, &started, warm)) == -EAGAIN)
-            if ((r = wait_locked(table, &deadline)) < 0)
-                break;
+    patience_begin(&patience);
+    for (;;) {
+        struct timespec until;
+
+        {
+            LOCK_FOR_SCOPE(&table->lock);
+            r = join_locked(table, slot, 0, fetch, &started, warm);
+            if (r == -EAGAIN) {
+                patience_slice(&patience, &until);
+                wait_locked(table, &until);
+            }
+        }
+        if (r != -EAGAIN)
+            break;
+        r = go_on(table, &patience);
+        if (r < 0)
+            break;
     }
     if (r < 0)
         return r;
@@ -285,7 +304,7 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
     if (started)
         backing_submit(table->backing, &(*fetch)->io);
     (void)gate(GATE_FETCH_JOINED, slot);
-    return wait_until(*fetch, &deadline);
+    return wait_until_done(*fetch);
 }
 
 int fetch_begin(struct fetch_table *table, slot_t slot, struct fetch **fetch,
@@ -305,11 +324,8 @@ int fetch_begin(struct fetch_table *table, slot_t slot, struct fetch **fetch,
 
 int fetch_wait(struct fetch *fetch)
 {
-    struct timespec deadline;
-
     (void)gate(GATE_FETCH_JOINED, fetch->ticket.slot);
-    deadline_of(fetch->table, &deadline);
-    return wait_until(fetch, &deadline);
+    return wait_until_done(fetch);
 }
 
 void fetch_release(struct fetch *fetch)
@@ -317,6 +333,18 @@ void fetch_release(struct fetch *fetch)
     LOCK_FOR_SCOPE(&fetch->table->lock);
 
     release_locked(fetch);
+}
+
+bool fetch_wants_again(struct fetch *fetch, uint32_t offset, uint32_t bytes, bool warm)
+{
+    struct fetch_table *table = fetch->table;
+
+    if (bytes == PAGE_BYTES)
+        return warm; /* all of it: nothing of it is left to go on with */
+    uint64_t now_ms = latency_now_ns() / 1000000;
+    LOCK_FOR_SCOPE(&table->lock);
+    return touch_is_new(&table->touches, fetch->ticket.slot, offset, bytes, now_ms) &&
+           warm;
 }
 
 bool fetch_table_is_idle(struct fetch_table *table)

@@ -23,6 +23,7 @@
 #include "backing.h"
 #include "parts.h"
 #include "space.h"
+#include "touch.h"
 
 #define FETCHES_MAX 64
 
@@ -56,7 +57,10 @@ struct fetch_table {
     struct fetch fetches[FETCHES_MAX];
     struct fetch *free;
     unsigned free_count;
+    struct touch_table touches;
     _Atomic uint64_t corrupt; /* objects that were not what was written */
+    _Atomic uint64_t failed;  /* reads */
+    _Atomic int failed_err;   /* errno of the last one */
 };
 
 uint64_t fetch_table_bytes(void);
@@ -69,11 +73,15 @@ void fetch_table_close(struct fetch_table *table);
 /* Waits for the object that SLOT refers to.  0: *FETCH has it, under its ticket, until
  * fetch_release().  -ESTALE: the page is not stored, or no longer the one that was
  * read: look again. -EIO: it cannot be read, not within its timeout_ms, or is not
- * what was written; the slot is as it was.  *WARM says whether the page has been wanted
+ * what was written; -ESHUTDOWN: not yet, and the host ends; the slot is as it was.  *WARM says whether the page has been wanted
  * before since it was last idle, *JOINED whether somebody else had begun the fetch. */
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
                  bool *warm, bool *joined);
 void fetch_release(struct fetch *fetch);
+
+/* Whether a read of BYTES at OFFSET of a page that is WARM wants it again, and does not just go on
+ * with the read before it (touch.h).  Also to be told of pages that are not. */
+bool fetch_wants_again(struct fetch *fetch, uint32_t offset, uint32_t bytes, bool warm);
 
 /* The same in two steps, for who will want several pages: begins without waiting for
  * anything, and leaves some fetches to others.  -EAGAIN: there are no more; -ESTALE. */

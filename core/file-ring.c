@@ -11,9 +11,14 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "gate.h"
 
 #define ENTRIES_URGENT 64u /* as many as there are fetches */
 #define ENTRIES_OTHERS 64u
+
+/* What the kernel wants to be asked again is, after so long, and so many times in a row. */
+#define PAUSE_MS 10
+#define AGAIN_MAX 200
 
 /* -- Lists. -- */
 
@@ -42,9 +47,24 @@ static void wake_loop(struct file_rings *rings)
     eventfd_write(rings->wake_fd, 1);
 }
 
+/* What follows it in the ring begins after that.  Nobody is told of its own completion. */
+static void prepare_pause_locked(struct file_ring *ring)
+{
+    static struct __kernel_timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+
+    assert(sqe);
+    io_uring_prep_timeout(sqe, &pause, 0, 0);
+    sqe->flags |=
+        IOSQE_IO_HARDLINK; /* its end counts as an error, which must not matter */
+    io_uring_sqe_set_data(sqe, NULL);
+}
+
 static void prepare_locked(struct file_rings *rings, struct file_ring *ring,
                            struct backing_io *io)
 {
+    if (io->again > 0)
+        prepare_pause_locked(ring);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     unsigned left = io->bytes - io->moved;
     uint64_t offset = io->offset + io->moved;
@@ -91,8 +111,11 @@ static bool is_finished(struct backing_io *io, int moved)
         return true;
     }
     /* Cancelled: the thread that submitted it has ended before it was begun. */
-    if (moved == -EINTR || moved == -EAGAIN || moved == -ECANCELED)
-        return false;
+    if (moved == -EINTR || moved == -EAGAIN || moved == -ECANCELED) {
+        io->result = -EIO;
+        return ++io->again > AGAIN_MAX;
+    }
+    io->again = 0;
     if (moved <= 0) {
         io->result =
             moved < 0 ? moved : -EIO; /* past the end: somebody truncated the file */
@@ -112,9 +135,12 @@ static void take_completions_locked(struct file_rings *rings, struct file_ring *
         io_uring_submit(&ring->uring);
     while (io_uring_peek_cqe(&ring->uring, &cqe) == 0) {
         struct backing_io *io = io_uring_cqe_get_data(cqe);
-        bool finished = is_finished(io, cqe->res);
+        int failed = io ? gate(GATE_FILE_MOVED, io->offset) : 0;
+        bool finished = io && is_finished(io, failed < 0 ? failed : cqe->res);
 
         io_uring_cqe_seen(&ring->uring, cqe);
+        if (!io)
+            continue; /* a pause */
         ring->under_way--;
         if (finished) {
             io->under_way = false;
@@ -247,6 +273,16 @@ bool file_rings_wait(struct file_rings *rings, struct backing_io *io,
 
 /* -- Life. -- */
 
+int file_rings_try(void)
+{
+    struct io_uring uring;
+    int r = io_uring_queue_init(1, &uring, 0);
+
+    if (r == 0)
+        io_uring_queue_exit(&uring);
+    return r;
+}
+
 int file_rings_open(struct file_rings *rings, int fd)
 {
     *rings = (struct file_rings){.fd = fd};
@@ -262,7 +298,7 @@ int file_rings_open(struct file_rings *rings, int fd)
 
 static int start_ring(struct file_rings *rings, struct file_ring *ring)
 {
-    int r = io_uring_queue_init(ring->entries, &ring->uring, 0);
+    int r = io_uring_queue_init(2 * ring->entries, &ring->uring, 0); /* with pauses */
 
     if (r < 0)
         return r;

@@ -58,6 +58,9 @@ struct file_rings {
     struct file_ring urgent, others;
 };
 
+/* Whether this process can have rings at all: 0 or a negative errno. */
+int file_rings_try(void);
+
 /* -errno: no eventfd.  FD is borrowed. */
 int file_rings_open(struct file_rings *rings, int fd);
 

@@ -11,6 +11,7 @@
 #define ZSLOT_PARTS_H
 
 #include "context.h"
+#include "host.h"
 #include "lock.h"
 #include "loop.h"
 #include "memory.h"
@@ -32,6 +33,7 @@ struct parts {
     struct state *state;         /* NULL: memory ends with the process */
 
     struct recompress recompress;
+    struct volume_host host; /* set before the start */
 
     struct lock compact_lock;
     unsigned

@@ -128,7 +128,7 @@ static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
     if (r == 0) {
         r = read_fetched(context, fetch, offset, bytes, out);
         /* Wanted twice within a short time. */
-        if (r == 0 && warm)
+        if (r == 0 && fetch_wants_again(fetch, offset, bytes, warm))
             promote_object(parts, context, fetch);
         fetch_release(fetch);
     }

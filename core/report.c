@@ -7,8 +7,10 @@
 
 _Static_assert(REPORT_AGES == CONTEXT_UNITS, "a slot's age has so many units");
 
-static enum backing_state state_of(const struct writeback *writeback)
+enum backing_state report_backing_state(const struct writeback *writeback)
 {
+    if (!writeback)
+        return BACKING_NONE;
     if (writeback->backing->away)
         return BACKING_AWAY;
     if (writeback->failed)
@@ -30,7 +32,7 @@ void report_make(struct parts *parts, struct report *report)
                             &report->latencies[i]);
     if (!writeback)
         return;
-    report->backing = state_of(writeback);
+    report->backing = report_backing_state(writeback);
     report->backing_kind = writeback->backing->ops->name;
     report->backing_bytes = writeback->backing->bytes;
     report->age_unit_ms = writeback->idle.unit_ms;

@@ -61,6 +61,10 @@ struct report {
 
 struct parts;
 
+/* By any thread; WRITEBACK may be NULL. */
+struct writeback;
+enum backing_state report_backing_state(const struct writeback *writeback);
+
 /* All of it but what only volume.c knows. */
 void report_make(struct parts *parts, struct report *report);
 

@@ -5,14 +5,10 @@
 
 #include <errno.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "cleanup.h"
+#include "patience.h"
 #include "writeback-state.h"
-
-/* A writer waits so long for room, in all; clients give up after some 30 s. */
-#define ROOM_WAIT_MS 10000
-#define ROOM_SLICE_MS 100
 
 uint64_t room_bytes(const struct writeback *writeback)
 {
@@ -62,14 +58,9 @@ void room_tell_waiters(struct writeback *writeback)
         pthread_cond_broadcast(&writeback->room);
 }
 
-int room_wait(struct writeback *writeback, unsigned *waited_ms)
+/* One slice.  -ENOSPC. */
+static int wait_until(struct writeback *writeback, const struct timespec *deadline)
 {
-    if (writeback->failed || writeback->backing->away || writeback->over_budget ||
-        *waited_ms >= ROOM_WAIT_MS)
-        return -ENOSPC;
-    uint64_t start = writeback_now_ms(), until = start + ROOM_SLICE_MS;
-    struct timespec deadline = {.tv_sec = (time_t)(until / 1000),
-                                .tv_nsec = (long)(until % 1000) * 1000000};
     LOCK_FOR_SCOPE(&writeback->room_lock);
     uint64_t before = writeback->room_made, asked = ++writeback->room_asked;
     uint64_t landed = writeback->room_landed;
@@ -78,14 +69,31 @@ int room_wait(struct writeback *writeback, unsigned *waited_ms)
         eventfd_write(writeback->wake_fd, 1);
     while (writeback->room_made == before &&
            pthread_cond_timedwait(&writeback->room, &writeback->room_lock.mutex,
-                                  &deadline) == 0)
+                                  deadline) == 0)
         ;
     writeback->waiters--;
-    *waited_ms += (unsigned)(writeback_now_ms() - start) + 1;
     /* As the thread has found it since: a trim may have ended an earlier fullness.  And
      * what has landed since made room, whatever became of the store by that. */
     return writeback->full && writeback->full_asked >= asked &&
                    writeback->room_landed == landed
                ? -ENOSPC
                : 0;
+}
+
+int room_wait(struct writeback *writeback, struct patience *patience)
+{
+    struct timespec deadline;
+
+    if (writeback->failed || writeback->backing->away || writeback->over_budget)
+        return -ENOSPC;
+    patience_begin(patience);
+    /* Also one that is woken at once, and finds that others have taken the room. */
+    if (patience->left_ms > 0)
+        patience->left_ms--;
+    patience_slice(patience, &deadline);
+    int r = wait_until(writeback, &deadline);
+    if (r < 0)
+        return r;
+    r = patience_go_on(patience, writeback->parts);
+    return r == -ETIMEDOUT ? -ENOSPC : r;
 }

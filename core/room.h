@@ -24,9 +24,10 @@ struct writeback;
 void room_poke(struct writeback *writeback);
 
 /* Waits until some room may have been made.  -ENOSPC: there will be none, since the backing
- * store is full, FAILED or over its budget, or since it has been too long in all, of which
- * *WAITED_MS is the sum so far. */
-int room_wait(struct writeback *writeback, unsigned *waited_ms);
+ * store is full, FAILED or over its budget, or PATIENCE is at its end; -ESHUTDOWN: this since
+ * the host ends. */
+struct patience;
+int room_wait(struct writeback *writeback, struct patience *patience);
 
 bool room_is_limited(const struct writeback *writeback);
 uint64_t room_bytes(const struct writeback *writeback);

@@ -233,19 +233,30 @@ static void note_writes(struct space *space, uint32_t first, uint32_t count, boo
     }
 }
 
+void space_note_content(struct space *space, uint32_t first, uint32_t end)
+{
+    LOCK_FOR_SCOPE(&space->lock);
+
+    map_clear(&space->free, first, end - first);
+    map_set(&space->empty, first, end - first);
+}
+
+/* The map that has a block of neither use. */
+static struct block_map *map_of(struct space *space, uint32_t block)
+{
+    return map_has(&space->free, block) ? &space->free : &space->empty;
+}
+
 void space_adopt_begin(struct space *space)
 {
     const uint64_t *writes = (const uint64_t *)space->writes.base;
     LOCK_FOR_SCOPE(&space->lock);
-    struct block_map none = space->empty;
 
-    space->empty = space->free;
-    space->free = none;
     for (uint32_t block = 1; writes && block <= space->blocks; block++) {
         if (block % 64 == 0 && writes[block / 64] == 0)
             block += 63; /* and the loop adds one */
         else if (writes[block / 64] >> block % 64 & 1) {
-            map_clear(&space->empty, block, 1);
+            map_clear(map_of(space, block), block, 1);
             atomic_store(word_of(space, block), HELD);
             space->held++;
         }
@@ -273,10 +284,11 @@ int space_adopt(struct space *space, address_t address, uint32_t length)
     if (now == 0) {
         /* As if it had been full when it landed: then the cleaner looks at it. */
         now = USED | BLOCK_BYTES / FILLED_UNIT << FILLED_SHIFT;
-        map_clear(&space->empty, block, 1);
+        map_clear(map_of(space, block), block, 1);
     }
     atomic_store(word_of(space, block), now + bytes);
     space->live_bytes += bytes;
+    space->landed_bytes += bytes;
     return 0;
 }
 

@@ -24,8 +24,8 @@
  *
  * An account of 4 bytes and two bits per block: 1/1000 of the backing store, in RAM.
  *
- * After a restart. space_adopt() is told of what slots refer to, and all other blocks are
- * EMPTY, since something may be in them.  Where a write can outlive us (backing.h), which
+ * At the start blocks in which something may be, from before, are EMPTY: they are given back
+ * before long.  After a restart space_adopt() is told of what slots refer to.  Where a write can outlive us (backing.h), which
  * blocks are FILLING is noted in the state, a bit per block: the next process HOLDs those,
  * and fills them only when what was under way to them cannot come any more.
  *
@@ -75,7 +75,12 @@ uint64_t space_fixed_bytes(uint64_t backing_bytes);
 int space_note_writes(struct space *space, struct memory *memory, bool lock_in_ram);
 uint64_t space_writes_bytes(uint64_t backing_bytes);
 
-/* -- After a restart: after space_start(), before anybody else is at work. -- */
+/* -- After space_start(), before anybody else is at work. -- */
+
+/* Something may be in the blocks from FIRST up to END: they are EMPTY. */
+void space_note_content(struct space *space, uint32_t first, uint32_t end);
+
+/* And then, after a restart: */
 
 /* The store is one that slots may refer to; what was under way to it is HELD. */
 void space_adopt_begin(struct space *space);

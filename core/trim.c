@@ -31,7 +31,8 @@ void trim_range(struct parts *parts, uint64_t offset, uint64_t bytes)
 }
 
 /* A partial page of zeroes. */
-static int zero_part(struct parts *parts, uint64_t offset, uint64_t end)
+static int zero_part(struct parts *parts, uint64_t offset, uint64_t end,
+                     struct write_terms *terms)
 {
     slot_t slot = offset / PAGE_BYTES;
     bool empty;
@@ -40,20 +41,21 @@ static int zero_part(struct parts *parts, uint64_t offset, uint64_t end)
         return 0; /* nothing to merge with, and no RAM to be had for it */
 
     return write_part(parts, slot, (uint32_t)(offset % PAGE_BYTES),
-                      (uint32_t)(end - offset), NULL, &write_waits);
+                      (uint32_t)(end - offset), NULL, terms);
 }
 
 int trim_zero(struct parts *parts, uint64_t offset, uint64_t bytes)
 {
+    struct write_terms terms = WRITE_WAITS;
     uint64_t end = offset + bytes;
     uint64_t whole = (offset + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
     uint64_t whole_end = end / PAGE_BYTES * PAGE_BYTES;
 
     if (whole > whole_end) /* both ends in one page, and neither at its edge */
-        return zero_part(parts, offset, end);
+        return zero_part(parts, offset, end, &terms);
 
     trim_range(parts, offset, bytes);
-    int head = offset < whole ? zero_part(parts, offset, whole) : 0;
-    int tail = whole_end < end ? zero_part(parts, whole_end, end) : 0;
+    int head = offset < whole ? zero_part(parts, offset, whole, &terms) : 0;
+    int tail = whole_end < end ? zero_part(parts, whole_end, end, &terms) : 0;
     return head < 0 ? head : tail;
 }

@@ -348,6 +348,11 @@ void volume_close(struct volume *volume)
     free(volume);
 }
 
+void volume_set_host(struct volume *volume, const struct volume_host *host)
+{
+    volume->parts.host = *host;
+}
+
 uint64_t volume_size_bytes(const struct volume *volume)
 {
     return volume->options.size;
@@ -356,6 +361,26 @@ uint64_t volume_size_bytes(const struct volume *volume)
 bool volume_state_is_on_disk(const struct volume *volume)
 {
     return volume->state.is_on_disk;
+}
+
+const char *volume_why_no_room(const struct volume *volume)
+{
+    switch (report_backing_state(volume->parts.writeback)) {
+    case BACKING_FULL:
+        return "memory-limit is reached, and the backing store is full";
+    case BACKING_OVER_BUDGET:
+        return "memory-limit is reached, and writeback-limit is used up";
+    case BACKING_AWAY:
+        return "memory-limit is reached, and the NBD server behind it does not answer";
+    case BACKING_FAILED:
+        return "memory-limit is reached, and the backing store fails";
+    case BACKING_OK:
+        return "memory-limit is reached, and pages do not leave fast enough";
+    case BACKING_NONE:
+    case BACKING_STATE_COUNT:
+        break;
+    }
+    return "memory-limit is reached";
 }
 
 uint64_t volume_found_pages(const struct volume *volume)
@@ -453,8 +478,7 @@ int volume_try_read(struct volume *volume, uint64_t offset, uint64_t bytes, void
 
 /* How far it came is *DONE, also when it fails. */
 static int write_pages(struct volume *volume, uint64_t offset, uint64_t bytes,
-                       const void *data, const struct write_terms *terms,
-                       uint64_t *done)
+                       const void *data, struct write_terms *terms, uint64_t *done)
 {
     const char *from = data;
 
@@ -477,15 +501,16 @@ static int write_pages(struct volume *volume, uint64_t offset, uint64_t bytes,
 int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
                  const void *data)
 {
+    struct write_terms terms = WRITE_WAITS;
     uint64_t done;
 
-    return write_pages(volume, offset, bytes, data, &write_waits, &done);
+    return write_pages(volume, offset, bytes, data, &terms, &done);
 }
 
 int volume_try_write(struct volume *volume, uint64_t offset, uint64_t bytes,
                      const void *data, uint64_t *done)
 {
-    const struct write_terms terms = {.may_wait = false};
+    struct write_terms terms = {.may_wait = false};
 
     return write_pages(volume, offset, bytes, data, &terms, done);
 }
@@ -493,13 +518,11 @@ int volume_try_write(struct volume *volume, uint64_t offset, uint64_t bytes,
 int volume_write_while(struct volume *volume, uint64_t offset, uint64_t bytes,
                        const void *data, volume_wanted_fn *is_wanted, void *opaque)
 {
-    const struct write_terms terms = {
-        .may_wait = true,
-        .is_wanted = is_wanted,
-        .opaque = opaque,
-    };
+    struct write_terms terms = WRITE_WAITS;
     uint64_t done;
 
+    terms.is_wanted = is_wanted;
+    terms.opaque = opaque;
     return write_pages(volume, offset, bytes, data, &terms, &done);
 }
 

@@ -20,6 +20,8 @@
  *            those after it are as they were
  *   -ENOMEM  the system has no memory, or none that it will lock; the same
  *   -EIO     a page cannot be read
+ *   -ESHUTDOWN  it would have to wait longer, and the host ends (host.h); as far as it has
+ *            come it may be done
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -30,6 +32,7 @@
 #include <stdint.h>
 
 #include "filter.h"
+#include "host.h"
 #include "options.h"
 #include "reason.h"
 #include "report.h"
@@ -52,6 +55,9 @@ void volume_close(struct volume *volume); /* NULL is fine */
 struct backing;
 int volume_set_backing(struct volume *volume, struct backing *backing,
                        struct reason *reason);
+
+/* Between open and start. */
+void volume_set_host(struct volume *volume, const struct volume_host *host);
 
 uint64_t volume_size_bytes(const struct volume *volume);
 
@@ -113,6 +119,9 @@ void volume_stats(struct volume *volume, struct stats *stats);
 /* The I-th kind of backing store, for as long as I counts up from 0; NULL after the
  * last. */
 const char *volume_backing_name(unsigned i);
+
+/* Why a write is -ENOSPC, at this moment: words to follow "no room: ". */
+const char *volume_why_no_room(const struct volume *volume);
 
 /* Whether there is a state that is not on a tmpfs, so that its pages are written to a disk
  * behind our back. */

@@ -234,12 +234,9 @@ static void count_event(struct parts *parts, enum stat_id stat)
     context_give(&parts->contexts, context);
 }
 
-const struct write_terms write_waits = {.may_wait = true};
-
 int write_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
-               const void *data, const struct write_terms *terms)
+               const void *data, struct write_terms *terms)
 {
-    unsigned waited_ms = 0;
     int r;
 
     assert(offset + bytes <= PAGE_BYTES);
@@ -255,9 +252,11 @@ int write_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes
                 r = -EAGAIN;
                 break;
             }
-            if (waited_ms == 0)
+            if (!terms->has_waited)
                 count_event(parts, STAT_writers_waited);
-            if (room_wait(parts->writeback, &waited_ms) < 0)
+            terms->has_waited = true;
+            r = room_wait(parts->writeback, &terms->patience);
+            if (r < 0)
                 break;
         } else
             break;

@@ -18,6 +18,7 @@
 #include "clean.h"
 #include "fetch.h"
 #include "idle.h"
+#include "notice.h"
 #include "select.h"
 #include "writeback.h"
 
@@ -40,6 +41,7 @@ struct writeback {
     struct idle idle;
     struct budget budget;
     struct cleaner cleaner;
+    struct notice notice;
     struct discard discards[DISCARDS_MAX];
 
     struct event *tick, *wake, *retry;
@@ -74,6 +76,7 @@ struct writeback {
     uint64_t in_flight_bytes; /* objects on their way out */
     struct backing_io header_io;
     unsigned failures;
+    struct notice_failures failed_writes;
     uint64_t retry_at_ms;  /* after a failure */
     uint64_t budget_at_ms; /* after the budget was spent */
     uint64_t turn_asked;   /* room_asked when this turn of the loop began */

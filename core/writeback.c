@@ -21,7 +21,7 @@
 
 #define TICK_MS 1000    /* when nothing ages by the clock */
 #define TICK_IDLE_MS 50 /* when pages do */
-#define STOP_MS 4000    /* for I/O under way to end */
+#define STOP_MS 2500    /* for I/O under way to end */
 #define STOP_POLL_MS 10
 
 /* A system goes on sending what a connection of a killed process has queued for some 100 s. */
@@ -96,7 +96,8 @@ int writeback_all(struct writeback *writeback, const struct filter *filter,
     }
     eventfd_write(writeback->wake_fd, 1);
     writeback->waiters++;
-    while (writeback->all_done < asked && !(work && work->cancelled)) {
+    while (writeback->all_done < asked && !writeback->stopping &&
+           !(work && work->cancelled)) {
         wait_a_while_locked(writeback);
         if (work && writeback->all_begun == asked)
             note_progress(writeback, work);
@@ -241,6 +242,24 @@ static void on_wake(evutil_socket_t fd, short what, void *opaque)
     evict_work(writeback);
 }
 
+static void look_for_news(struct writeback *writeback)
+{
+    const struct volume_host *host = &writeback->parts->host;
+    const struct fetch_table *fetches = &writeback->fetches;
+    const struct notice_view view = {
+        .state = report_backing_state(writeback),
+        .writes = writeback->failed_writes,
+        .reads = {fetches->failed, fetches->failed_err},
+        .checksums = {fetches->corrupt, EIO},
+    };
+    struct reason sentence;
+
+    if (!host->say)
+        return;
+    while (notice_look(&writeback->notice, &view, writeback_now_ms(), &sentence))
+        host->say(host->opaque, sentence.text);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *opaque)
 {
     (void)fd;
@@ -251,6 +270,7 @@ static void on_tick(evutil_socket_t fd, short what, void *opaque)
     if (writeback->space.held > 0 && writeback_now_ms() >= writeback->held_ms)
         space_let_go(&writeback->space);
     on_wake(writeback->wake_fd, 0, writeback);
+    look_for_news(writeback);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *opaque)
@@ -278,6 +298,7 @@ int writeback_open(struct parts *parts, struct backing *backing,
     if (!made)
         return -ENOMEM;
     made->parts = parts;
+    made->notice.state = BACKING_OK;
     made->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (made->wake_fd < 0)
         goto failed;
@@ -323,6 +344,28 @@ failed:
     return r;
 }
 
+/* What the backing store holds from before: a file shall not keep it allocated. */
+static void note_content(struct writeback *writeback)
+{
+    struct backing *backing = writeback->backing;
+    struct space *space = &writeback->space;
+    uint32_t all = space->blocks + 1;
+    uint64_t start, end = BLOCK_BYTES; /* behind the header */
+
+    if (!backing->ops->next_content) {
+        if (backing->has_identity)
+            space_note_content(space, 1, all);
+        return;
+    }
+    while (backing->ops->next_content(backing, end, &start, &end)) {
+        uint64_t last = (end + BLOCK_BYTES - 1) / BLOCK_BYTES;
+
+        space_note_content(space, (uint32_t)(start / BLOCK_BYTES),
+                           last < all ? (uint32_t)last : all);
+        end = last * BLOCK_BYTES;
+    }
+}
+
 int writeback_prepare(struct writeback *writeback)
 {
     int r;
@@ -332,6 +375,7 @@ int writeback_prepare(struct writeback *writeback)
         (r = fetch_table_start(&writeback->fetches)) < 0 ||
         (r = cleaner_start(&writeback->cleaner)) < 0)
         return r;
+    note_content(writeback);
     if (writeback->is_known) {
         space_adopt_begin(&writeback->space);
         set_identity(writeback, writeback->backing->identity);

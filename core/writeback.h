@@ -51,7 +51,7 @@ struct event_base;
 int writeback_start(struct writeback *writeback, struct event_base *base);
 
 /* While the loop still runs: what is in flight lands, nothing new begins.  I/O that does
- * not end within four seconds is left alone, and so is all that it refers to, for
+ * not end within two or three seconds is left alone, and so is all that it refers to, for
  * ever. */
 void writeback_stop(struct writeback *writeback);
 void writeback_close(
@@ -60,7 +60,7 @@ void writeback_close(
 /* Has every page in RAM that FILTER lets through written, once, whatever its age and the
  * headroom, and waits until the last of it has landed.  -EIO, -ENOSPC, -EDQUOT: not all of it
  * has, since the backing store failed, is full, or the budget is spent; -ECANCELED: WORK,
- * which may be NULL, says that nobody wants to wait any more.  Of several at a time the
+ * which may be NULL, says that nobody wants to wait any more, or the thread stops.  Of several at a time the
  * widest filter counts for all. */
 struct work;
 int writeback_all(struct writeback *writeback, const struct filter *filter,

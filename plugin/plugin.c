@@ -15,11 +15,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -94,6 +96,23 @@ static void zslot_dump_plugin(void)
 
 /* -- Life. -- */
 
+/* In a thread of nbdkit's that serves a request: whether nbdkit was told to end, or the connection has
+ * come to its end.  No time to sleep, but nbdkit_nanosleep() is how one asks. */
+static bool is_ending(void *opaque)
+{
+    (void)opaque;
+    return nbdkit_nanosleep(0, 0) < 0;
+}
+
+/* nbdkit has no milder word that is logged in any case. */
+static void say(void *opaque, const char *sentence)
+{
+    (void)opaque;
+    nbdkit_error("zslot: %s", sentence);
+}
+
+static const struct volume_host host = {.is_ending = is_ending, .say = say};
+
 static int zslot_get_ready(void)
 {
     struct reason reason;
@@ -109,6 +128,7 @@ static int zslot_get_ready(void)
             "zslot: warning: state=%s: not on a tmpfs, so that the kernel writes it to "
             "a disk; name a directory on one, for example in /dev/shm\n",
             options.state);
+    volume_set_host(volume, &host);
     snprintf(description, sizeof description, "zslot %s", volume_identity(volume));
     return 0;
 }
@@ -216,15 +236,21 @@ static int zslot_block_size(void *handle, uint32_t *minimum, uint32_t *preferred
 
 /* -- Requests. -- */
 
-/* At the memory limit every write may be refused, thousands a second: of these the first is
- * logged, the second, the fourth, and so on. */
+/* Thousands a second may fail, by the memory limit or a backing store that is gone: of a kind the
+ * first is logged, the second, the fourth, and so on; and the first again after a minute's rest. */
 static bool is_worth_logging(int err)
 {
-    static _Atomic uint64_t refused;
+    static struct {
+        _Atomic uint64_t count;
+        _Atomic time_t last_s;
+    } kinds[3];
+    unsigned kind = err == -ENOSPC ? 0 : err == -EIO ? 1 : 2;
+    struct timespec now;
 
-    if (err != -ENOSPC)
-        return true;
-    uint64_t n = ++refused;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    if (now.tv_sec - atomic_exchange(&kinds[kind].last_s, now.tv_sec) >= 60)
+        kinds[kind].count = 0;
+    uint64_t n = ++kinds[kind].count;
     return (n & (n - 1)) == 0;
 }
 
@@ -236,9 +262,10 @@ static int answer(int r, const char *operation, uint32_t count, uint64_t offset)
         return 0;
     if (is_worth_logging(r))
         nbdkit_error("zslot: %s of %" PRIu32 " bytes at %" PRIu64 " (slot %" PRIu64
-                     "): %s",
+                     "): %s%s",
                      operation, count, offset, offset / VOLUME_PAGE_BYTES,
-                     r == -ENOSPC ? "no room left within memory-limit" : strerror(-r));
+                     r == -ENOSPC ? "no room: " : "",
+                     r == -ENOSPC ? volume_why_no_room(volume) : strerror(-r));
     nbdkit_set_error(-r);
     return -1;
 }

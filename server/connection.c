@@ -245,6 +245,12 @@ void connection_finish(struct request *request)
     connection->busy--;
     if (request->result == -ECANCELED)
         connection_drop(connection);
+    /* An error would be the page's end for a client that swaps; one whose socket closes asks the
+     * next server. */
+    if (request->result == -ESHUTDOWN) {
+        connection_request_free(request);
+        return;
+    }
     transmit_answer(request);
     request_queue_add(&connection->finished, request);
 }

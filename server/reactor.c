@@ -10,10 +10,10 @@
 
 #include "connection.h"
 
-/* After so long the clients that are left get no more answers; and after so much more, which a fetch from
- * a dead backing store can take, the process ends without its threads. */
-#define STOP_S 3
-#define JOIN_S 6
+/* After so long the clients that are left get no more answers; and when a thread has not ended after
+ * so long, the process ends without it.  With what volume_close() takes: 5 s. */
+#define STOP_MS 1500
+#define JOIN_S 4
 
 #define POLL_SHARE 4                       /* one part in so many of the time */
 #define POLL_ACCOUNT_NS (20 * 1000 * 1000) /* at most so much is saved up */
@@ -102,7 +102,8 @@ static void for_all(struct reactor *loop, void (*fn)(struct connection *connecti
 
 static void stop(struct reactor *loop)
 {
-    const struct timeval after = {.tv_sec = STOP_S};
+    const struct timeval after = {.tv_sec = STOP_MS / 1000,
+                                  .tv_usec = STOP_MS % 1000 * 1000};
 
     loop->is_stopping = true;
     event_add(loop->stop_deadline, &after);

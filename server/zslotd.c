@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "accept.h"
@@ -112,6 +113,12 @@ static int open_all(struct server *server)
         return -1;
     if (volume_open(&server->settings.options, &server->volume, &reason) < 0)
         return complain(&reason);
+    if (volume_state_is_on_disk(server->volume))
+        fprintf(
+            stderr,
+            "zslotd: warning: state=%s: not on a tmpfs, so that the kernel writes it "
+            "to a disk; name a directory on one, for example in /dev/shm\n",
+            server->settings.options.state);
     return 0;
 }
 
@@ -158,6 +165,27 @@ static void tell_parent(int fd)
 
 /* -- After it. -- */
 
+static _Atomic bool was_told_to_end;
+
+static bool is_ending(void *opaque)
+{
+    (void)opaque;
+    return was_told_to_end;
+}
+
+static bool is_in_background;
+
+static void say(void *opaque, const char *sentence)
+{
+    (void)opaque;
+    if (is_in_background)
+        syslog(LOG_WARNING, "%s", sentence);
+    else
+        fprintf(stderr, "zslotd: %s\n", sentence);
+}
+
+static const struct volume_host host = {.is_ending = is_ending, .say = say};
+
 static int start_threads(struct server *server)
 {
     const struct settings *settings = &server->settings;
@@ -196,6 +224,7 @@ static int start_all(struct server *server)
     const char *pid_file = server->settings.pid_file;
     struct reason reason;
 
+    volume_set_host(server->volume, &host);
     int r = start_threads(server);
     if (r < 0) {
         fprintf(stderr, "zslotd: cannot start its threads: %s\n", strerror(-r));
@@ -275,6 +304,8 @@ int main(int argc, char **argv)
         perror("zslotd: cannot go into the background");
         goto close;
     }
+    is_in_background = parent >= 0;
+    openlog("zslotd", LOG_PID, LOG_DAEMON);
     /* Threads inherit both. */
     block_signals(&signals);
     (void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); /* where it is permitted */
@@ -285,6 +316,7 @@ int main(int argc, char **argv)
             tell_parent(parent);
         notify_send("READY=1");
         wait_for_signal(&signals);
+        was_told_to_end = true;
         notify_send("STOPPING=1");
         status = EXIT_SUCCESS;
     }

@@ -247,7 +247,59 @@ START_TEST(cleaner_does_not_move_a_damaged_object)
 }
 END_TEST
 
+/* -- Servers that end while somebody waits. -- */
+
+static _Atomic bool ends;
+
+static bool is_ending(void *opaque)
+{
+    (void)opaque;
+    return ends;
+}
+
+static const struct volume_host host = {.is_ending = is_ending};
+
+static void read_is_let_go(void *opaque)
+{
+    (void)opaque;
+    ck_assert_int_eq(stored_read_page(1), -ESHUTDOWN);
+}
+
+static void write_is_let_go(void *opaque)
+{
+    (void)opaque;
+    ck_assert_int_eq(volume_write(volume, 2 * PAGE + 5, 10, "0123456789"), -ESHUTDOWN);
+}
+
+START_TEST(readers_are_let_go_when_the_host_ends_while_the_store_hangs)
+{
+    volume_set_host(volume, &host);
+    stored_write_back_all();
+    faulty_hold(faulty, BACKING_READ);
+    struct actor *reader = actor_start(read_is_let_go, NULL);
+    struct actor *writer = actor_start(write_is_let_go, NULL);
+    faulty_wait_held(faulty, BACKING_READ, 2);
+    ends = true;
+    actor_go(reader);
+    actor_go(writer);
+    ends = false;
+    faulty_release(faulty, BACKING_READ, 0);
+}
+END_TEST
+
+START_TEST(read_in_flight_comes_to_its_end_though_the_host_ends)
+{
+    volume_set_host(volume, &host);
+    stored_write_back_all();
+    ends = true;
+    ck_assert_int_eq(stored_read_page(1), 0);
+    ends = false;
+}
+END_TEST
+
 HARNESS_MAIN_WITH("fault-fetch", stored_setup, stored_teardown,
+                  readers_are_let_go_when_the_host_ends_while_the_store_hangs,
+                  read_in_flight_comes_to_its_end_though_the_host_ends,
                   read_error_is_eio_and_the_page_is_still_there,
                   partial_write_that_cannot_read_is_eio_and_changes_nothing,
                   write_and_trim_of_a_page_that_cannot_be_read_succeed,

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -257,6 +258,110 @@ START_TEST(writeback_of_all_ends_while_pages_keep_leaving)
 }
 END_TEST
 
+/* -- Writers that wait for room. -- */
+
+static void open_with_room_for_some(void)
+{
+    unsigned char page[PAGE];
+
+    stored_open_small("64M", 5 * MIB);
+    faulty_hold(faulty, BACKING_WRITE);
+    for (uint64_t i = 0; i < 300; i++) {
+        sample_page(SAMPLE_RANDOM, i, page);
+        model_write_both(&model, volume, i * PAGE, PAGE, page);
+    }
+}
+
+static _Atomic bool ends;
+
+static bool is_ending(void *opaque)
+{
+    (void)opaque;
+    return ends;
+}
+
+/* Pages that are written are told to the model. */
+static void write_until_let_go(void *opaque)
+{
+    unsigned char page[PAGE];
+    int r = 0;
+
+    (void)opaque;
+    for (uint64_t i = 300; r == 0; i++) {
+        sample_page(SAMPLE_RANDOM, i, page);
+        r = volume_write(volume, i * PAGE, PAGE, page);
+        if (r == 0)
+            model_write(&model, i * PAGE, PAGE, page);
+    }
+    ck_assert_int_eq(r, -ESHUTDOWN);
+}
+
+START_TEST(writers_are_let_go_when_the_host_ends_while_the_store_hangs)
+{
+    static const struct volume_host host = {.is_ending = is_ending};
+
+    open_with_room_for_some();
+    volume_set_host(volume, &host);
+    struct actor *writer = actor_start(write_until_let_go, NULL);
+    while (stored_stat(STAT_writers_waited) == 0)
+        sched_yield();
+    ends = true;
+    double end = now_s() + 5; /* or it would be ENOSPC after ten */
+    actor_go(writer);
+    ck_assert(now_s() < end);
+    faulty_release(faulty, BACKING_WRITE, 0);
+}
+END_TEST
+
+/* A clock that leaps ahead by seconds whenever this thread looks at it. */
+static __thread time_t leap_s, leapt_s;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+    int r = (int)syscall(SYS_clock_gettime, id, now);
+
+    leapt_s += leap_s;
+    now->tv_sec += leapt_s;
+    return r;
+}
+
+#define MANY 12288u
+static unsigned char *many;
+static _Atomic bool is_written;
+
+static void write_many(void *opaque)
+{
+    (void)opaque;
+    leap_s = 3;
+    int r = volume_write(volume, 0, MANY * PAGE, many);
+    leap_s = 0;
+    ck_assert_int_eq(r, -ENOSPC);
+    is_written = true;
+}
+
+/* Room is always made in the end, so that no page by itself would wait too long. */
+START_TEST(all_pages_of_a_request_wait_ten_seconds_together)
+{
+    const struct timespec moment = {.tv_nsec = 20000000};
+
+    many = malloc(MANY * PAGE);
+    ck_assert_ptr_nonnull(many);
+    open_limited(128 * MIB);
+    for (unsigned i = 0; i < MANY; i++)
+        sample_page(SAMPLE_RANDOM, i, many + i * PAGE);
+    struct actor *writer = actor_start(write_many, NULL);
+    while (!is_written) {
+        faulty_hold(faulty, BACKING_WRITE);
+        nanosleep(&moment, NULL);
+        faulty_release(faulty, BACKING_WRITE, 0);
+    }
+    actor_go(writer);
+    ck_assert_uint_eq(stored_stat(STAT_writers_waited), 1);
+    free(many);
+    volume_trim(volume, 0, MANY * PAGE);
+}
+END_TEST
+
 HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
                   discards_leave_the_blocks_that_segments_were_promised,
                   cleaner_goes_on_after_reads_have_failed_for_a_while,
@@ -264,4 +369,6 @@ HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
                   write_after_a_trim_is_not_refused_for_an_earlier_fullness,
                   writers_are_refused_at_once_when_nothing_in_ram_can_leave,
                   pages_that_left_one_by_one_share_blocks_in_the_end,
-                  writeback_of_all_ends_while_pages_keep_leaving)
+                  writeback_of_all_ends_while_pages_keep_leaving,
+                  writers_are_let_go_when_the_host_ends_while_the_store_hangs,
+                  all_pages_of_a_request_wait_ten_seconds_together)

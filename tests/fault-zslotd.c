@@ -242,6 +242,37 @@ START_TEST(stopping_answers_what_was_taken_in)
 }
 END_TEST
 
+static bool always(void *opaque)
+{
+    (void)opaque;
+    return true;
+}
+
+/* Not with an error, which for a client that swaps is the page's end. */
+START_TEST(stopping_closes_the_socket_of_who_waits_for_a_store_that_hangs)
+{
+    static const struct volume_host host = {.is_ending = always};
+
+    ck_assert(served_stop());
+    volume_set_host(volume, &host);
+    served_start(volume, 1, 0);
+    store_all_but_the_first();
+    int fd = served_connect(0);
+    served_enter(fd);
+    faulty_hold_fetches(faulty);
+    for (unsigned i = 1; i <= 100; i++)
+        served_request(fd, NBD_CMD_READ, i, i * PAGE, PAGE);
+    faulty_wait_held(faulty, BACKING_READ, 20);
+    ck_assert(served_stop());
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, 0);
+    ck_assert(n == 0 || (n < 0 && errno == ECONNRESET));
+    close(fd);
+    faulty_release(faulty, BACKING_READ, 0);
+    served_start(volume, 1, 0); /* for teardown */
+}
+END_TEST
+
 START_TEST(stopping_does_not_answer_what_was_not)
 {
     int fd = served_connect(0);
@@ -282,4 +313,5 @@ HARNESS_MAIN_WITH("fault-zslotd", setup, teardown,
                   a_write_of_a_client_that_has_gone_is_not_carried_out,
                   requests_behind_a_stall_are_not_carried_out_for_who_has_gone,
                   stopping_answers_what_was_taken_in,
+                  stopping_closes_the_socket_of_who_waits_for_a_store_that_hangs,
                   stopping_does_not_answer_what_was_not, polling_loops_serve_too)

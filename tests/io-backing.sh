@@ -16,6 +16,7 @@ for ((round = 0; $(wc -c <real) < mebibytes << 20; round++)); do
     LC_ALL=C tr "\\$(printf %03o $((round % 200 + 1)))e" "e\\$(printf %03o $((round % 200 + 1)))" <one >>real
 done
 truncate --size="${mebibytes}M" real
+truncate --size="${mebibytes}M" nothing
 limit=$((mebibytes * 64 / 400))
 
 # The state is the same however often it is done: the file is ours from the second time on.
@@ -50,6 +51,36 @@ for turn in 1 2; do
         'BEGIN { printf "%d pages left, %.1f MiB of objects, %.3f times that written, RSS %.0f MiB\n",
                  pages, evicted / 1048576, written / evicted, rss / 1024 }'
 done
+
+# What a server leaves in the file is given back by the next one; with a state, all but what is in use.
+allocated_is() { # OPERATOR BYTES
+    [ $(($(stat --format=%b store) * $(stat --format=%B store))) "$@" ]
+}
+allocated_is -gt $((8 << 20)) || fail "there is too little in the file for this"
+serve zslot 1G memory-limit="${limit}M" backing=store backing-size=1G
+until_true 60 allocated_is -lt $((1 << 20)) ||
+    fail "$(stat --format=%b store) blocks stay allocated after a start without a state"
+stop
+for turn in 1 2; do
+    serve -D zslot.stats=1 -D zslot.check=1 zslot 1G memory-limit="${limit}M" state=state compressor=none \
+        backing=store backing-size=1G
+    if [ $turn = 1 ]; then
+        nbdcopy real "$uri"
+        before=$(stat --format=%b store)
+        # Freed, and killed before it is given back.
+        nbdcopy --connections=1 nothing "$uri"
+        kill -KILL "$pid"
+        wait "$pid" || true
+    else
+        until_true 60 allocated_is -lt $((before * 512 / 4)) ||
+            fail "$(stat --format=%b store) of $before blocks stay allocated after a kill"
+        stop
+        grep -q '^zslot: check: ok' log || fail "$(grep check log)"
+        allocated_is -lt $(($(stat_at_end bd_used_size) + (1 << 20))) ||
+            fail "bd_used_size is $(stat_at_end bd_used_size), and $(stat --format=%b store) blocks are allocated"
+    fi
+done
+rm -rf state
 
 memory="memory-limit=64M"
 mkdir below

@@ -139,6 +139,25 @@ locks_what_is_used
 measure "$process_swap_kib" background --swap zslot 64G memory-lock=true
 locks_what_is_used
 
+# with_a_state the same holds, for the files there; and for what the next start finds
+if [ "$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 300000 ]; then
+    state=$(mktemp -d /dev/shm/zslot-XXXXXX)
+    trap 'stop_all; rm -rf "$state"' EXIT
+    measure "$process_kib" serve zslot 64G memory-lock=true state="$state"
+    locks_what_is_used
+    serve zslot 64G memory-lock=true state="$state"
+    nbdinfo --size "$uri" >/dev/null
+    locked=$(field VmLck)
+    echo "VmLck of the next start, which finds 50 MiB there: $locked KiB"
+    [ $((locked - locked_empty)) -ge 51200 ] || problem "what was found is not locked"
+    [ $((locked - locked_empty)) -le $((51200 * 5 / 4)) ] || problem "much more is locked than was found"
+    qemu-img dd -f raw -O raw bs=1M count=50 if="$uri" of=back
+    cmp -n 52428800 noise back || problem "what was found is not read"
+    end
+else
+    echo "$name: /dev/shm is too small for a state"
+fi
+
 # nbdkits_own_option: in the foreground it locks all there is and will be, which must not bring
 # the whole mapping into RAM
 measure "$process_swap_kib" serve --swap zslot 64G

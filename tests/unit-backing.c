@@ -9,11 +9,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -190,11 +195,72 @@ START_TEST(missing_file_is_made_only_with_a_size)
     path_setup();
     refused(path, 0, false, -ENOENT, "no such file", "backing-size=");
     ck_assert_int_lt(stat(path, &status), 0);
-    accepted(path, STORE_BYTES, false);
+    struct backing *backing = open_file();
     ck_assert_int_eq(stat(path, &status), 0);
     ck_assert_int_eq(status.st_size, STORE_BYTES);
     ck_assert_int_eq(status.st_mode & 0777, 0600);
     ck_assert_int_eq(status.st_blocks, 0);
+    backing->ops->close(backing);
+    remove_path();
+}
+END_TEST
+
+START_TEST(file_that_was_made_stays_when_it_is_used_and_only_then)
+{
+    struct stat status;
+    struct host host;
+
+    path_setup();
+    accepted(path, STORE_BYTES, false);
+    ck_assert_int_lt(stat(path, &status), 0);
+    host_start(&host, open_file());
+    host_stop(&host);
+    ck_assert_int_eq(stat(path, &status), 0);
+    accepted(path, STORE_BYTES, false);
+    ck_assert_int_eq(stat(path, &status), 0); /* we did not make it */
+    remove_path();
+}
+END_TEST
+
+/* io_uring_setup() is refused, as by the profiles of some containers. */
+static int without_io_uring(int err)
+{
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)err),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog filter = {sizeof steps / sizeof *steps, steps};
+    struct backing *backing;
+    struct reason reason;
+    struct stat status;
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+        return __LINE__;
+    if (backing_file_open(path, STORE_BYTES, 0, false, 0, &backing, &reason) != -err)
+        return __LINE__;
+    if (!strstr(reason.text, "io_uring") || !strstr(reason.text, path))
+        return __LINE__;
+    return stat(path, &status) == 0 ? __LINE__ : 0;
+}
+
+static int with_eperm(void)
+{
+    return without_io_uring(EPERM);
+}
+
+static int with_enosys(void)
+{
+    return without_io_uring(ENOSYS);
+}
+
+START_TEST(process_that_may_not_use_io_uring_is_told_so_and_makes_nothing)
+{
+    path_setup();
+    harness_in_child(with_eperm);
+    harness_in_child(with_enosys);
     remove_path();
 }
 END_TEST
@@ -344,8 +410,11 @@ HARNESS_MAIN("unit-backing", file_on_tmpfs_conforms, file_on_disk_conforms,
              faulty_conforms, file_that_was_truncated_gives_eio,
              faulty_that_was_truncated_gives_eio,
              discarded_blocks_of_a_file_take_no_space,
-             missing_file_is_made_only_with_a_size, missing_directory_is_refused,
-             directory_is_refused, socket_fifo_and_character_device_are_refused,
+             missing_file_is_made_only_with_a_size,
+             file_that_was_made_stays_when_it_is_used_and_only_then,
+             process_that_may_not_use_io_uring_is_told_so_and_makes_nothing,
+             missing_directory_is_refused, directory_is_refused,
+             socket_fifo_and_character_device_are_refused,
              file_that_is_not_writable_is_refused, file_in_use_by_another_is_refused,
              store_that_is_too_small_is_refused_and_not_made,
              file_with_something_in_it_is_refused_unless_overwritten,

@@ -8,12 +8,14 @@
 
 #include "file-ring.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -31,11 +33,13 @@ struct read {
 
 static struct read first, second;
 
+static int expected;
+
 static void on_done(struct backing_io *io, int result)
 {
     struct read *read = io->opaque;
 
-    ck_assert_int_eq(result, 0);
+    ck_assert_int_eq(result, expected);
     read->by = pthread_self();
     read->answers++;
 }
@@ -202,6 +206,52 @@ START_TEST(read_that_comes_while_another_waits_is_completed_by_it_or_the_loop)
 }
 END_TEST
 
+/* -- EAGAIN. -- */
+
+static double now_s(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+START_TEST(file_that_is_busy_for_ever_is_an_error_in_the_end)
+{
+    double cpu_s = now_s(CLOCK_PROCESS_CPUTIME_ID), start_s = now_s(CLOCK_MONOTONIC);
+
+    harness_fail(GATE_FILE_MOVED, 1, true, -EAGAIN);
+    expected = -EIO;
+    submit(&first, false);
+    while (first.answers == 0) {
+        feed();
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+    harness_fail_end();
+    double took_s = now_s(CLOCK_MONOTONIC) - start_s;
+    ck_assert(took_s > 1);
+    /* It is asked again with pauses. */
+    ck_assert(now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu_s < took_s / 2);
+}
+END_TEST
+
+START_TEST(read_that_finds_it_busy_is_done_when_it_is_not)
+{
+    for (unsigned i = 0; i < 6; i++)
+        feed();
+    harness_fail(GATE_FILE_MOVED, 1, true, -EAGAIN);
+    submit(&first, true);
+    for (unsigned i = 0; i < 5; i++)
+        (void)wait_for_ms(&first, 0);
+    ck_assert_int_eq(first.answers, 0);
+    harness_fail_end();
+    while (first.answers == 0)
+        if (!wait_for_ms(&first, 100000))
+            event_base_loop(base, EVLOOP_ONCE);
+    ck_assert_int_eq(first.answers, 1);
+}
+END_TEST
+
 /* -- Many at a time, and a loop that runs. -- */
 
 #define READERS 4
@@ -251,4 +301,6 @@ HARNESS_MAIN_WITH("unit-file-ring", setup, teardown, who_waits_completes_its_rea
                   loop_completes_what_was_there_when_its_reader_gave_up,
                   one_waits_at_a_time_and_what_is_left_is_the_loops,
                   read_that_comes_while_another_waits_is_completed_by_it_or_the_loop,
-                  each_read_of_several_threads_is_answered_once)
+                  each_read_of_several_threads_is_answered_once,
+                  file_that_is_busy_for_ever_is_an_error_in_the_end,
+                  read_that_finds_it_busy_is_done_when_it_is_not)

@@ -158,7 +158,53 @@ START_TEST(block_that_is_filled_less_than_half_is_sparse)
 }
 END_TEST
 
-HARNESS_MAIN("unit-space", all_blocks_can_be_taken_once_and_put_back,
+/* The start finds something in some blocks; a slot may refer to any. */
+START_TEST(what_was_there_at_the_start_is_empty_or_adopted)
+{
+    uint32_t first;
+
+    open_space(200);
+    space_note_content(&space, 1, 65);
+    space_note_content(&space, 128, 130);
+    ck_assert_int_eq(space_check(&space), 0);
+    ck_assert_uint_eq(space.empty.count, 66);
+    ck_assert_uint_eq(space_used_blocks(&space), 66);
+    space_adopt_begin(&space);
+    ck_assert_int_eq(space_adopt(&space, at(64, 0), 1000), 0);
+    ck_assert_int_eq(space_adopt(&space, at(150, 0), 1000), 0);
+    ck_assert_int_eq(space_check(&space), 0);
+    ck_assert_uint_eq(space.empty.count, 65);
+    ck_assert_uint_eq(space_available(&space), 198);
+    for (unsigned left = 65; left > 0;) {
+        uint32_t count = space_take_empty(&space, 10, &first);
+
+        ck_assert(count > 0 && (first + count <= 64 || first >= 128));
+        space_put_back(&space, first, count, true);
+        left -= count;
+    }
+    ck_assert_uint_eq(space_used_blocks(&space), 2);
+    ck_assert_int_eq(space_check(&space), 0);
+    close_space();
+}
+END_TEST
+
+START_TEST(nothing_counts_as_released_after_a_restart)
+{
+    open_space(100);
+    space_adopt_begin(&space);
+    for (uint32_t block = 1; block <= 30; block++)
+        ck_assert_int_eq(space_adopt(&space, at(block, 0), 1000), 0);
+    ck_assert_uint_eq(space_released_bytes(&space), 0);
+    space_release(&space, at(7, 0), 1000);
+    ck_assert_uint_eq(space_released_bytes(&space), block_object_bytes(1000));
+    ck_assert_int_eq(space_check(&space), 0);
+    close_space();
+}
+END_TEST
+
+HARNESS_MAIN("unit-space", what_was_there_at_the_start_is_empty_or_adopted,
+             nothing_counts_as_released_after_a_restart,
+             all_blocks_can_be_taken_once_and_put_back,
              only_empty_block_is_found_from_anywhere,
              block_is_empty_when_its_last_object_is_released,
              pinned_block_is_not_empty_before_its_last_pin_is_off,

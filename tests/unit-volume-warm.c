@@ -287,6 +287,30 @@ START_TEST(sequential_scan_evicts_nothing_that_is_warm)
 }
 END_TEST
 
+/* Not by the page: which wants each page several times in a moment. */
+START_TEST(scan_in_small_or_crooked_steps_evicts_nothing_that_is_warm)
+{
+    static const uint64_t steps[] = {512, 1024, 4097};
+
+    for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
+        static unsigned char data[2 * PAGE];
+        const uint64_t end = (uint64_t)SCAN_PAGES * PAGE;
+
+        open_warm();
+        uint64_t promoted = harness_stat(volume, STAT_promotions);
+        for (uint64_t at = WARM_PAGES * PAGE; at < end; at += steps[i])
+            ck_assert_int_eq(volume_read(volume, at,
+                                         end - at < steps[i] ? end - at : steps[i],
+                                         data),
+                             0);
+        /* One that is stopped for seconds in the middle of a page may have it. */
+        ck_assert_uint_le(harness_stat(volume, STAT_promotions), promoted + 5);
+        ck_assert_uint_eq(fetches_of_warm_pages(), 0);
+        close_volume();
+    }
+}
+END_TEST
+
 START_TEST(second_access_to_a_stored_page_brings_it_back_to_ram)
 {
     open_warm();
@@ -309,4 +333,5 @@ END_TEST
 
 HARNESS_MAIN("unit-volume-warm", reads_from_ram_are_within_5_points_of_an_lru,
              sequential_scan_evicts_nothing_that_is_warm,
+             scan_in_small_or_crooked_steps_evicts_nothing_that_is_warm,
              second_access_to_a_stored_page_brings_it_back_to_ram)
