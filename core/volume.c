@@ -649,6 +649,12 @@ static uint64_t ask(struct volume *volume, enum stat_id stat)
         return writeback.used_bytes;
     case STAT_bd_live_size:
         return writeback.live_bytes;
+    case STAT_bd_free_size:
+        return writeback.free_bytes;
+    case STAT_segments_in_use:
+        return writeback.segments_in_use;
+    case STAT_segments_free:
+        return writeback.segments_free;
     case STAT_blocks_cleaned:
         return writeback.blocks_cleaned;
     case STAT_failed_writebacks:
