@@ -711,6 +711,11 @@ void volume_report(struct volume *volume, struct report *report)
     report_make(&volume->parts, report);
 }
 
+void volume_time_reads(struct volume *volume, bool timed)
+{
+    context_set_time_reads(&volume->parts.contexts, timed);
+}
+
 int volume_check(struct volume *volume, struct reason *reason)
 {
     return check_parts(&volume->parts, reason);

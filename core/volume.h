@@ -166,6 +166,10 @@ bool volume_process_is_locked(const struct volume *volume);
  * serves I/O (PR_SET_IO_FLUSHER). */
 bool volume_process_is_flusher(const struct volume *volume);
 
+/* For a benchmark: whether the latencies of reads are counted, as they are at first.  Nobody
+ * else may be at work. */
+void volume_time_reads(struct volume *volume, bool timed);
+
 /* Walks all there is and compares; nobody else may be at work.  -EUCLEAN with a
  * sentence. */
 int volume_check(struct volume *volume, struct reason *reason);
