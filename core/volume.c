@@ -322,7 +322,8 @@ int volume_start(struct volume *volume, struct reason *reason)
     if (r == 0 && volume->state.kept &&
         restore_adopt(parts, volume->options.state, &volume->found, reason) < 0)
         return -EUCLEAN;
-    if (r == 0 && (parts->writeback || volume->options.control))
+    if (r == 0 &&
+        (parts->writeback || volume->options.control || volume->options.metrics_port))
         r = start_loop(parts);
     if (r < 0)
         return reason_say(reason, r, "cannot get memory to start with: %s",

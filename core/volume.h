@@ -121,7 +121,7 @@ bool volume_state_is_on_disk(const struct volume *volume);
 /* Pages that were in the state already. */
 uint64_t volume_found_pages(const struct volume *volume);
 
-/* -- For the control endpoint, in a volume with control=. -- */
+/* -- For the control endpoint, in a volume with control= or metrics-port=. -- */
 
 /* Runs FN in the thread of the volume's event loop, between start and close, and waits for
  * its end.  -ENOMEM: it did not run. */
