@@ -58,6 +58,7 @@ for _ in 1 2 3; do
 done
 "${builddir:-$srcdir}/control/zslotctl" -s control writeback huge 512k >/dev/null
 
+# shellcheck disable=SC2016 # jq's variable
 capabilities='{capabilities: {alwaysMatch: {browserName: "chrome", "goog:loggingPrefs": {browser: "ALL"},
     "goog:chromeOptions": {binary: $binary, args: ["--headless=new", "--no-sandbox", "--disable-gpu",
         "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars", "--window-size=1280,1000",
@@ -88,7 +89,8 @@ agrees() {
 
 # numbers_are_those_of_v1_stats
 until_true 20 agrees || fail "$(exact "$all"; exact "$tiers")"
-for one in $(sed -n 's/^STAT(\([a-z_]*\),.*/\1/p' "$srcdir/core/stats.def"); do
+names=$(sed -n 's/^STAT(\([a-z_]*\),.*/\1/p' "$srcdir/core/stats.def")
+for one in $names; do
     [ "$(jq --arg one "$one" '[.[] | select(.of == $one)] | length' <<<"$all")" = 1 ] || fail "$one is not on the page"
 done
 [ "$(jq -r '[.[].of] | sort | join(" ")' <<<"$tiers")" = \

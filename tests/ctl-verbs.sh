@@ -45,7 +45,24 @@ ends 0 zstd:1 stat --noheadings
 ends 2 'unknown column' stat -o NAME,NONSENSE
 ends 3 'No such file' -s "$directory/control" -s "$directory/none" stat
 [ "$(grep -c zstd:1 out)" = 1 ] || fail "the server that is there is left out"
+[[ $(number SEGMENTS,BD-FREE) =~ ^[0-9]\ [0-9]{8}$ ]] || fail "$(number SEGMENTS,BD-FREE)"
 ends 0 'backing store ok' top --count=2 --interval=0.1
+! grep -q $'\e' out || fail "control sequences without a terminal"
+
+# on_a_terminal: another screen, which is left, and then the last picture
+if command -v script >/dev/null; then
+    script -qec "$zslotctl top --count=2 --interval=0.1" /dev/null >screen </dev/null
+    [[ $(cat screen) == *$'\e[?1049h'*'backing store'*$'\e[?1049l'*'backing store'* ]] || fail "$(cat -v screen)"
+    [[ $(cat screen) == *$'\e[?25h'* ]] || fail "no cursor afterwards"
+    NO_COLOR=1 script -qec "$zslotctl top --count=1" /dev/null >screen </dev/null
+    ! grep -qE $'\e\\[[0-9]+m' screen || fail "colours: $(cat -v screen)"
+    # "q" ends it, and so does a signal
+    (sleep 0.5; echo q; sleep 5) | timeout 20 script -qec "$zslotctl top --interval=60" /dev/null >screen ||
+        fail "status $?: $(cat -v screen)"
+    [[ $(cat screen) == *$'\e[?1049l'* ]] || fail "it does not leave the screen"
+    script -qec "$zslotctl compact" /dev/null >screen </dev/null
+    [[ $(cat screen) == *'compact: done'* ]] || fail "$(cat -v screen)"
+fi
 
 # slots
 [ "$("$zslotctl" slots -J 0 3 | jq '.slots | length')" = 3 ] || fail "$("$zslotctl" slots 0 3)"

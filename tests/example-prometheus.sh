@@ -19,7 +19,7 @@ nbdcopy "$uri" null:
 promtool check config prometheus.yml >said 2>&1 || fail "$(cat said)"
 grep -q 'SUCCESS: 1 rule files found' said || fail "the rules are not found: $(cat said)"
 curl -sS "http://127.0.0.1:$port/metrics" >metrics
-promtool check metrics <metrics >said 2>&1 || fail "$(cat said)"
+promtool check metrics <"$directory/metrics" >said 2>&1 || fail "$(cat said)"
 [ ! -s said ] || fail "$(cat said)"
 
 # every_metric_that_is_named_exists
