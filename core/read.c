@@ -175,6 +175,7 @@ static int cache_page(struct parts *parts, struct ahead *ahead, slot_t slot)
     if (r < 0)
         return r == -ESTALE ? 0 : r;
     struct context *context = context_take(&parts->contexts);
+    context_count(context, STAT_bd_reads, 1);
     bool has_room = promote_object(parts, context, fetch);
     context_give(&parts->contexts, context);
     fetch_release(fetch);
