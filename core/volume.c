@@ -707,6 +707,7 @@ void volume_report(struct volume *volume, struct report *report)
         .writeback_limit = volume->options.writeback_limit,
         .memory_lock = volume->options.memory_lock,
         .process_locked = volume->process_locked,
+        .io_flusher = volume->process_flusher,
     };
     volume_stats(volume, &report->stats);
     report_make(&volume->parts, report);
