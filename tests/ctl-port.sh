@@ -57,6 +57,9 @@ for path in / /metrics /v1/stats '/v1/slots?from=1&count=2' /v1/job; do
     grep -qi '^Cross-Origin-Resource-Policy: same-origin' head || fail "$path: others may show it: $(cat head)"
 done
 answers 404 "$at/favicon.ico"
+# (cookies of other servers on this machine come with it)
+answers 200 -H "Cookie: $(printf 'x%.0s' {1..6000})" "$at/"
+answers 431 -H "Cookie: $(printf 'x%.0s' {1..9000})" "$at/"
 answers 400 "$at/v1/stats?all=1"
 
 # the_page_loads_nothing_from_elsewhere
