@@ -372,10 +372,10 @@ function drawAll() {
 }
 
 const NEVER_RIGHT = {
-  failed_reads: 'reads got an error',
-  failed_writes: 'writes got an error, mostly for want of RAM',
-  corrupt_objects: 'fetched objects failed their checksum',
-  failed_writebacks: 'segments could not be written; their pages stay in RAM',
+  failed_reads: 'Reads that got an error',
+  failed_writes: 'Writes that got an error, mostly for want of RAM',
+  corrupt_objects: 'Fetched objects that failed their checksum',
+  failed_writebacks: 'Segments that could not be written, whose pages stay in RAM',
 };
 const BACKING_TROUBLE = {
   full: 'The backing store is full: pages stay in RAM.',
@@ -386,7 +386,7 @@ const BACKING_TROUBLE = {
 
 function drawAlerts() {
   const alerts = Object.entries(NEVER_RIGHT).filter(([key]) => stats[key] > 0)
-    .map(([key, says]) => `${whole(stats[key])} ${says}.`);
+    .map(([key, says]) => `${says}: ${whole(stats[key])}`);
   if (BACKING_TROUBLE[stats.backing.state]) alerts.unshift(BACKING_TROUBLE[stats.backing.state]);
   const same = [...$('alerts').children].map(one => one.textContent).join() === alerts.join();
   if (!same) $('alerts').replaceChildren(...alerts.map(text => make('p', {class: 'alert'}, text)));

@@ -17,7 +17,7 @@ at=http://127.0.0.1:$port
 export HOME=$directory TMPDIR=$directory XDG_CONFIG_HOME=$directory XDG_CACHE_HOME=$directory no_proxy='*'
 chromedriver --port=0 >driver.log 2>&1 &
 servers+=($!)
-until_true 60 grep -q 'on port [0-9]' driver.log || fail "chromedriver: $(cat driver.log)"
+until_true 60 grep -q 'successfully on port [0-9]' driver.log || fail "chromedriver: $(cat driver.log)"
 driver=http://127.0.0.1:$(sed -n 's/.*successfully on port \([0-9]*\).*/\1/p' driver.log)
 
 # driver METHOD PATH [JSON]: what the answer has as its value

@@ -91,7 +91,7 @@ cmp -n "$(wc -c <pages)" pages back || fail "another content"
 
 nbdcopy pages "$uri"
 ends 0 'recompress: done' recompress zstd:19 all
-[ "$(awk '/^recompress/ { print $3 }' out)" -gt 100 ] || fail "$(cat out)"
+[ "$(awk '/^recompress: done/ { print $3 }' out)" -gt 100 ] || fail "$(cat out)"
 nbdcopy "$uri" back
 cmp -n "$(wc -c <pages)" pages back || fail "another content after recompression"
 
