@@ -32,6 +32,23 @@ ends 2 'not KEY=VALUE' set compressor
 ends 0 'Exit status' --help
 ends 0 zslotctl --version
 
+# completion: the commands, columns and options that there are
+complete_for() { # WORD...: the last one is to be completed
+    COMP_WORDS=(zslotctl "$@") COMP_CWORD=$# COMPREPLY=()
+    _zslotctl
+    printf '%s\n' "${COMPREPLY[@]}" | sort | tr '\n' ' '
+}
+# shellcheck source=control/completion/zslotctl
+source "$srcdir/control/completion/zslotctl"
+"$zslotctl" --help >help
+[ "$(complete_for stat --output '')" = "$(sed -n '/^Columns/,/^$/s/^  \([A-Z-]*\) .*/\1/p' help | sort | tr '\n' ' ')" ] ||
+    fail "columns: $(complete_for stat --output '')"
+[ "$(complete_for '')" = "$(sed -n '/^Commands/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' help | sort | tr '\n' ' ')" ] ||
+    fail "commands: $(complete_for '')"
+[ "$(complete_for --)" = "$(grep -oE -- '--[a-z]+' help | sort -u | tr '\n' ' ')" ] || fail "options: $(complete_for --)"
+[ "$(complete_for recompress zstd:9 h)" = "huge huge_idle " ] || fail "$(complete_for recompress zstd:9 h)"
+[ "$(complete_for set m)" = "memory-limit= " ] || fail "$(complete_for set m)"
+
 serve -D zslot.check=1 zslot 64M backing=backing backing-size=64M memory-limit=32M control=control
 zstd -dc "$sample" >pages
 nbdcopy pages "$uri"
