@@ -15,11 +15,10 @@
 
 struct control {
     struct volume *volume;
-    struct jobs *jobs;
     struct socket_path socket;
     int port_fd;                             /* listening; -1: none, or taken */
     struct serve *socket_serve, *port_serve; /* NULL: none */
-    struct answer socket_answer, port_answer;
+    struct answer answer, port_answer;       /* the latter reads only */
     bool started;
 };
 
@@ -33,6 +32,7 @@ int control_open(const struct options *options, struct volume *volume,
     if (!made)
         return reason_say(reason, -ENOMEM, "no memory for the control endpoint");
     made->volume = volume;
+    made->answer.volume = volume;
     made->socket.fd = made->port_fd = -1;
     int r = options->control ? socket_open(options, &made->socket, reason) : 0;
     if (r == 0 && options->metrics_port > 0) {
@@ -70,8 +70,8 @@ static void start(void *opaque, struct event_base *base)
     struct start *call = opaque;
     struct control *control = call->control;
 
-    call->result = start_at(base, &control->socket.fd, &control->socket_answer,
-                            &control->socket_serve);
+    call->result =
+        start_at(base, &control->socket.fd, &control->answer, &control->socket_serve);
     if (call->result == 0)
         call->result = start_at(base, &control->port_fd, &control->port_answer,
                                 &control->port_serve);
@@ -93,10 +93,8 @@ int control_start(struct control *control, struct reason *reason)
 
     if (!control)
         return 0;
-    int r = jobs_new(control->volume, &control->jobs);
-    control->socket_answer =
-        (struct answer){.volume = control->volume, .jobs = control->jobs};
-    control->port_answer = control->socket_answer;
+    int r = jobs_new(control->volume, &control->answer.jobs);
+    control->port_answer = control->answer;
     control->port_answer.reads_only = true;
     if (r == 0)
         r = volume_call(control->volume, start, &call);
@@ -116,7 +114,7 @@ void control_close(struct control *control)
     if (control->started)
         while (volume_call(control->volume, stop, control) < 0)
             ; /* memory will come */
-    jobs_free(control->jobs);
+    jobs_free(control->answer.jobs);
     socket_close(&control->socket);
     if (control->port_fd >= 0)
         close(control->port_fd);
