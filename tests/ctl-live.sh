@@ -15,6 +15,13 @@ at=http://127.0.0.1:$port
 
 # What it keeps, it keeps here; and no proxy stands between it and this machine.
 export HOME=$directory TMPDIR=$directory XDG_CONFIG_HOME=$directory XDG_CACHE_HOME=$directory no_proxy='*'
+# A browser outlives its driver.
+session=''
+close_browser() {
+    [ -z "$session" ] || curl -sS --max-time 20 -X DELETE "$driver$session" >/dev/null 2>&1 || true
+    session=''
+}
+trap 'close_browser; stop_all' EXIT
 chromedriver --port=0 >driver.log 2>&1 &
 servers+=($!)
 until_true 60 grep -q 'successfully on port [0-9]' driver.log || fail "chromedriver: $(cat driver.log)"
@@ -165,4 +172,3 @@ until_true 20 is_js "document.getElementById('state').textContent.startsWith('no
 start
 until_true 20 is_js "document.getElementById('state').textContent === 'live'" || fail "the next one is not seen"
 until_true 20 agrees || fail "$(exact "$all"; exact "$tiers")"
-driver DELETE "$session" >/dev/null
