@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "live.h"
 #include "metrics.h"
 #include "parse.h"
 #include "stats-json.h"
@@ -56,6 +58,18 @@ static void get_metrics(struct answer *answer, const struct http_request *reques
     response->status = 200;
     response->type = "text/plain; version=0.0.4";
     response->body = metrics_text(&report, &response->bytes);
+}
+
+static void get_live(struct answer *answer, const struct http_request *request,
+                     struct http_response *response)
+{
+    (void)answer;
+    (void)request;
+    response->status = 200;
+    response->type = "text/html; charset=utf-8";
+    response->policy = live_policy;
+    response->body = strdup(live_page);
+    response->bytes = response->body ? strlen(response->body) : 0;
 }
 
 static void refuse(struct http_response *response, int status, const char *format, ...)
@@ -297,37 +311,49 @@ static const struct route {
     {"POST", "/v1/recompress", post_recompress, " codec type max"},
     {"POST", "/v1/set", post_set, STEER_KEYS},
     {"GET", "/metrics", get_metrics, ""},
+    {"GET", "/", get_live, ""},
 };
 
 #define ROUTES (sizeof routes / sizeof *routes)
 
 /* -- What is not. -- */
 
+/* Whether HOST is NAME or NAME:PORT, whatever port: a tunnel has one of its own. */
+static bool names_host(const char *name, const char *host)
+{
+    size_t length = strlen(name);
+
+    if (strncasecmp(host, name, length) != 0)
+        return false;
+    const char *port = host + length;
+    return *port == '\0' ||
+           (*port == ':' && strspn(port + 1, "0123456789") == strlen(port + 1));
+}
+
 /* A web page that somebody reads on this machine must not steer us: it may have got a
  * name of its own to mean this address. */
-static bool is_ours(const struct http_request *request, struct reason *reason)
+static bool is_ours(const struct answer *answer, const struct http_request *request,
+                    struct reason *reason)
 {
     static const char *const names[] = {"localhost", "127.0.0.1", "[::1]", "zslot"};
     const char *host = request->host;
+    /* Only of a Unix socket do clients not know what to call it. */
+    unsigned count = answer->reads_only ? 2 : sizeof names / sizeof *names;
 
     if (request->has_origin) {
         reason_say(reason, -403,
                    "the header Origin: web pages of others have no business here");
         return false;
     }
-    if (!*host)
+    if (!*host && !answer->reads_only)
         return true;
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t length = strlen(names[i]);
-
-        if (strncmp(host, names[i], length) == 0 &&
-            (host[length] == '\0' || host[length] == ':'))
+    for (unsigned i = 0; i < count; i++)
+        if (names_host(names[i], host))
             return true;
-    }
     reason_say(reason, -403,
                "Host: %s: not a name of this server; those there are: localhost "
-               "127.0.0.1 [::1] zslot",
-               host);
+               "127.0.0.1%s",
+               host, answer->reads_only ? "" : " [::1] zslot");
     return false;
 }
 
@@ -356,14 +382,31 @@ static bool keys_are_known(const struct http_request *request, const char *keys,
     return true;
 }
 
+static bool is_for_all(const struct route *route)
+{
+    return strcmp(route->method, "GET") == 0;
+}
+
 /* The route of a request, or NULL with a status and a sentence. */
-static const struct route *find(const struct http_request *request, const char **allow,
+static const struct route *find(const struct answer *answer,
+                                const struct http_request *request, const char **allow,
                                 int *status, struct reason *reason)
 {
-    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+    const char *method = request->method;
 
+    if (answer->reads_only && strcmp(method, "GET") != 0) {
+        *allow = "GET";
+        *status = 405;
+        reason_say(reason, -405,
+                   "%s: only GET here; the socket of control=SOCKET takes the rest",
+                   method);
+        return NULL;
+    }
+    if (strcmp(method, "HEAD") == 0)
+        method = "GET";
     for (unsigned i = 0; i < ROUTES; i++) {
-        if (strcmp(request->path, routes[i].path) != 0)
+        if (strcmp(request->path, routes[i].path) != 0 ||
+            (answer->reads_only && !is_for_all(&routes[i])))
             continue;
         *allow = routes[i].method;
         if (strcmp(method, routes[i].method) == 0)
@@ -379,7 +422,8 @@ static const struct route *find(const struct http_request *request, const char *
     for (unsigned i = 0; i < ROUTES; i++) {
         size_t used = strlen(list);
 
-        snprintf(list + used, sizeof list - used, " %s", routes[i].path);
+        if (!answer->reads_only || is_for_all(&routes[i]))
+            snprintf(list + used, sizeof list - used, " %s", routes[i].path);
     }
     *status = 404;
     reason_say(reason, -404, "%s: unknown path; those there are:%s", request->path,
@@ -394,13 +438,13 @@ void answer_request(void *opaque, const struct http_request *request,
     struct reason reason;
     const char *allow = NULL;
     int status = 400;
-    const struct route *route = find(request, &allow, &status, &reason);
+    const struct route *route = find(answer, request, &allow, &status, &reason);
 
     if (!route) {
         answer_refusal(&reason, status, response);
         if (status == 405)
             response->allow = allow;
-    } else if (!is_ours(request, &reason))
+    } else if (!is_ours(answer, request, &reason))
         answer_refusal(&reason, 403, response);
     else if (!keys_are_known(request, route->keys, &reason))
         answer_refusal(&reason, 400, response);

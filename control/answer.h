@@ -15,6 +15,9 @@
  *
  * with a sentence in {"error": ...}.
  *
+ * Who may only read (from a TCP port, where every program of the machine comes in) finds
+ * the paths with GET; all other methods are 405.
+ *
  * SPDX-License-Identifier: BSD-3-Clause
  */
 #ifndef ZSLOT_ANSWER_H
@@ -27,6 +30,7 @@
 struct answer {
     struct volume *volume;
     struct jobs *jobs;
+    bool reads_only;
 };
 
 void answer_request(void *answer, const struct http_request *request,

@@ -1,6 +1,7 @@
-/* control.h - the control endpoint of a volume: HTTP on a Unix socket
+/* control.h - the control endpoint of a volume: HTTP on a Unix socket, and on a port for
+ * reading only
  *
- * Owns:    the socket, its connections, and the thread of long work.
+ * Owns:    the socket and the port, their connections, and the thread of long work.
  * Called:  by a face, from one thread: open before a fork, start after it and after
  *          volume_start(), close before volume_close().
  * Locks:   none of core's.

@@ -20,7 +20,9 @@
 
 #include "reason.h"
 
-#define HTTP_REQUEST_MAX 4096u /* bytes, with all headers */
+/* Bytes, with all headers.  A browser sends the cookies of every server on 127.0.0.1 to each
+ * of them, whatever its port. */
+#define HTTP_REQUEST_MAX 8192u
 #define HTTP_PARAMETERS_MAX 8u
 #define HTTP_TEXT_MAX                                                                  \
     128u /* bytes of a path, a key, a value or a host, with their end */

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HEAD_MAX 512
+#define HEAD_MAX 1024
 
 struct connection {
     struct serve *serve;
@@ -65,19 +65,23 @@ static bool set_out(struct connection *connection, struct http_response *respons
                     bool head_only)
 {
     char head[HEAD_MAX];
-    int n =
-        snprintf(head, sizeof head,
-                 "HTTP/1.1 %d %s\r\n"
-                 "Content-Type: %s\r\n"
-                 "Content-Length: %zu\r\n"
-                 "Cache-Control: no-store\r\n"
-                 "X-Content-Type-Options: nosniff\r\n"
-                 "%s%s%s"
-                 "Connection: %s\r\n\r\n",
-                 response->status, http_phrase(response->status), response->type,
-                 response->bytes, response->allow ? "Allow: " : "",
-                 response->allow ? response->allow : "", response->allow ? "\r\n" : "",
-                 connection->ends ? "close" : "keep-alive");
+    int n = snprintf(
+        head, sizeof head,
+        "HTTP/1.1 %d %s\r\n"
+        "Content-Type: %s\r\n"
+        "Content-Length: %zu\r\n"
+        "Cache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
+        "Cross-Origin-Resource-Policy: same-origin\r\n"
+        "%s%s%s"
+        "%s%s%s"
+        "Connection: %s\r\n\r\n",
+        response->status, http_phrase(response->status), response->type,
+        response->bytes, response->allow ? "Allow: " : "",
+        response->allow ? response->allow : "", response->allow ? "\r\n" : "",
+        response->policy ? "Content-Security-Policy: " : "",
+        response->policy ? response->policy : "", response->policy ? "\r\n" : "",
+        connection->ends ? "close" : "keep-alive");
     size_t body_bytes = head_only ? 0 : response->bytes;
 
     connection->out = response->body ? malloc((size_t)n + body_bytes) : NULL;

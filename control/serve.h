@@ -23,9 +23,10 @@ struct serve;
 
 struct http_response {
     int status;
-    const char *type;  /* of the content */
-    const char *allow; /* methods, for 405 */
-    char *body;        /* by malloc(); NULL: there is no memory for one */
+    const char *type;   /* of the content */
+    const char *allow;  /* methods, for 405 */
+    const char *policy; /* what a page may load and run; NULL: it is none */
+    char *body;         /* by malloc(); NULL: there is no memory for one */
     size_t bytes;
 };
 

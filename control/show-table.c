@@ -56,6 +56,8 @@ static const struct column {
     {"BD-COUNT", COUNT, "bd_count", false, "pages on the backing store"},
     {"BD-READS", COUNT, "bd_reads", false, "pages fetched"},
     {"BD-WRITES", COUNT, "bd_writes", false, "pages written back"},
+    {"BD-FREE", SIZE, "bd_free_size", false, "what the backing store still takes"},
+    {"SEGMENTS", COUNT, "segments_in_use", false, "segments being filled or written"},
     {"PROMOTIONS", COUNT, "promotions", false, "stored pages that went back to RAM"},
 };
 

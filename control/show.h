@@ -30,7 +30,7 @@ int show_slots(const char *path, const char *from, const char *count,
                const struct show_style *style);
 
 /* Waits until the work that JOB says has been begun is done: a bar on a terminal, else a
- * line.  An exit code. */
+ * line every few seconds.  An exit code. */
 int show_job(const char *path, json_t *job);
 
 /* Statistics that are shown anew every INTERVAL_S, COUNT times, 0 for ever.  An exit

@@ -102,5 +102,6 @@ json_t *stats_json(const struct report *report)
     json_object_set_new(json, "read_latency", latencies_json(report));
     json_object_set_new(json, "memory_lock", json_boolean(report->memory_lock));
     json_object_set_new(json, "process_locked", json_boolean(report->process_locked));
+    json_object_set_new(json, "io_flusher", json_boolean(report->io_flusher));
     return json;
 }

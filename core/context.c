@@ -4,6 +4,7 @@
 #include "context.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -238,6 +239,13 @@ uint64_t context_set_promoted(const struct context_set *set, unsigned units)
         sum += atomic_load_explicit(&set->contexts[i].promoted[units],
                                     memory_order_relaxed);
     return sum;
+}
+
+void context_set_time_reads(struct context_set *set, bool timed)
+{
+    set->untimed = !timed;
+    for (unsigned i = 0; i < set->count; i++)
+        set->contexts[i].until_timed = timed ? 0 : UINT_MAX; /* not for 2^32 reads */
 }
 
 void context_set_latency(const struct context_set *set, enum latency_source source,

@@ -54,6 +54,7 @@ struct context_set {
     struct codec_choice choice;
     struct region region;
     struct context *contexts;
+    bool untimed; /* reads are not timed */
     /* After a change of codec: compressors, in one or the other in turn, and decompressors
      * that were not there from the start. */
     struct region compressors[2];
@@ -135,6 +136,9 @@ static inline bool context_times_read(struct context *context)
     context->until_timed = LATENCY_SAMPLE - 1;
     return true;
 }
+
+/* Whether reads are timed from now on, as they are at first; nobody may be at work. */
+void context_set_time_reads(struct context_set *set, bool timed);
 
 void context_set_latency(const struct context_set *set, enum latency_source source,
                          struct latency_sum *sum);

@@ -280,6 +280,20 @@ static int set_control_group(struct options *options, const char *value,
     return 0;
 }
 
+static int set_metrics_port(struct options *options, const char *value,
+                            struct reason *reason)
+{
+    int port;
+
+    if (parse_int(value, &port) < 0 || port < 1 || port > 65535)
+        return reason_say(reason, -EINVAL,
+                          "metrics-port=%s: not a port from 1 to 65535; write for "
+                          "example metrics-port=9810",
+                          value);
+    options->metrics_port = (unsigned)port;
+    return 0;
+}
+
 int options_set(struct options *options, const char *key, const char *value,
                 struct reason *reason)
 {

@@ -44,6 +44,7 @@ struct options {
     const char *control;      /* borrowed; NULL: none */
     unsigned control_mode;
     const char *control_group; /* borrowed; NULL: the process's */
+    unsigned metrics_port;     /* 0: none */
     unsigned seen;             /* a bit per option that was given */
     bool backing_follows;      /* volume_set_backing() will be called */
 };

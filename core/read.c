@@ -116,7 +116,7 @@ static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
 {
     struct fetch *fetch;
     bool warm, joined = true;
-    uint64_t since_ns = latency_now_ns();
+    uint64_t since_ns = parts->contexts.untimed ? 0 : latency_now_ns();
     int r = ahead && ahead_take(ahead, slot, &fetch, &warm)
                 ? fetch_wait(fetch)
                 : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm,
@@ -132,7 +132,7 @@ static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
             promote_object(parts, context, fetch);
         fetch_release(fetch);
     }
-    if (r == 0)
+    if (since_ns > 0 && r == 0)
         latency_count(&context->latency, joined ? LATENCY_IN_FLIGHT : LATENCY_BACKING,
                       since_ns);
     context_count(context, r < 0 ? STAT_failed_reads : STAT_pages_read, 1);
@@ -175,6 +175,7 @@ static int cache_page(struct parts *parts, struct ahead *ahead, slot_t slot)
     if (r < 0)
         return r == -ESTALE ? 0 : r;
     struct context *context = context_take(&parts->contexts);
+    context_count(context, STAT_bd_reads, 1);
     bool has_room = promote_object(parts, context, fetch);
     context_give(&parts->contexts, context);
     fetch_release(fetch);

@@ -56,7 +56,7 @@ struct report {
 
     struct latency_sum latencies[LATENCY_SOURCE_COUNT];
 
-    bool memory_lock, process_locked;
+    bool memory_lock, process_locked, io_flusher;
 };
 
 struct parts;

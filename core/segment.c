@@ -11,8 +11,6 @@
 #include "content.h"
 #include "gate.h"
 
-#define SEGMENTS (SEGMENTS_IN_FLIGHT + 1)
-
 /* A segment's share of the region: buffer, tickets, struct segment. */
 static uint64_t share_bytes(void)
 {
@@ -58,6 +56,7 @@ int segment_set_start(struct segment_set *set)
         segment->table = (struct segment_object *)(share + SEGMENT_BYTES);
         segment->next = set->free;
         set->free = segment;
+        set->free_count++;
     }
     return 0;
 }
@@ -80,6 +79,7 @@ int segment_begin(struct segment_set *set, uint32_t reserve, struct segment **se
     if (available <= kept)
         return -ENOSPC;
     set->free = fresh->next;
+    set->free_count--;
     fresh->blocks =
         available - kept < SEGMENT_BLOCKS ? available - kept : SEGMENT_BLOCKS;
     set->promised += fresh->blocks;
@@ -258,6 +258,7 @@ static void put_buffer_back(struct segment *segment)
 {
     segment->next = segment->set->free;
     segment->set->free = segment;
+    segment->set->free_count++;
 }
 
 /* The object is on the backing store now: its slot refers to it there, unless it has

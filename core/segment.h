@@ -90,6 +90,7 @@ struct segment_set {
 
     struct region region;
     struct segment *free;
+    _Atomic unsigned free_count; /* of these */
     unsigned in_flight;
     uint64_t sequence; /* of the last one submitted */
     uint32_t promised; /* blocks to segments that are not submitted yet */
@@ -107,7 +108,8 @@ struct segment_set {
         failed;
 };
 
-/* The RAM that the buffers take. */
+/* Segments there are, and the RAM that their buffers take. */
+#define SEGMENTS (SEGMENTS_IN_FLIGHT + 1)
 uint64_t segment_set_bytes(void);
 
 int segment_set_open(struct segment_set *set, struct parts *parts, struct space *space,

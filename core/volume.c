@@ -322,7 +322,8 @@ int volume_start(struct volume *volume, struct reason *reason)
     if (r == 0 && volume->state.kept &&
         restore_adopt(parts, volume->options.state, &volume->found, reason) < 0)
         return -EUCLEAN;
-    if (r == 0 && (parts->writeback || volume->options.control))
+    if (r == 0 &&
+        (parts->writeback || volume->options.control || volume->options.metrics_port))
         r = start_loop(parts);
     if (r < 0)
         return reason_say(reason, r, "cannot get memory to start with: %s",
@@ -672,6 +673,12 @@ static uint64_t ask(struct volume *volume, enum stat_id stat)
         return writeback.used_bytes;
     case STAT_bd_live_size:
         return writeback.live_bytes;
+    case STAT_bd_free_size:
+        return writeback.free_bytes;
+    case STAT_segments_in_use:
+        return writeback.segments_in_use;
+    case STAT_segments_free:
+        return writeback.segments_free;
     case STAT_blocks_cleaned:
         return writeback.blocks_cleaned;
     case STAT_failed_writebacks:
@@ -723,9 +730,15 @@ void volume_report(struct volume *volume, struct report *report)
         .writeback_limit = volume->options.writeback_limit,
         .memory_lock = volume->options.memory_lock,
         .process_locked = volume->process_locked,
+        .io_flusher = volume->process_flusher,
     };
     volume_stats(volume, &report->stats);
     report_make(&volume->parts, report);
+}
+
+void volume_time_reads(struct volume *volume, bool timed)
+{
+    context_set_time_reads(&volume->parts.contexts, timed);
 }
 
 int volume_check(struct volume *volume, struct reason *reason)

@@ -130,7 +130,7 @@ bool volume_state_is_on_disk(const struct volume *volume);
 /* Pages that were in the state already. */
 uint64_t volume_found_pages(const struct volume *volume);
 
-/* -- For the control endpoint, in a volume with control=. -- */
+/* -- For the control endpoint, in a volume with control= or metrics-port=. -- */
 
 /* Runs FN in the thread of the volume's event loop, between start and close, and waits for
  * its end.  -ENOMEM: it did not run. */
@@ -174,6 +174,10 @@ bool volume_process_is_locked(const struct volume *volume);
 /* Whether the kernel was told that the calling thread of volume_start(), and what it makes,
  * serves I/O (PR_SET_IO_FLUSHER). */
 bool volume_process_is_flusher(const struct volume *volume);
+
+/* For a benchmark: whether the latencies of reads are counted, as they are at first.  Nobody
+ * else may be at work. */
+void volume_time_reads(struct volume *volume, bool timed);
 
 /* Walks all there is and compares; nobody else may be at work.  -EUCLEAN with a
  * sentence. */

@@ -200,6 +200,7 @@ static int merge_stored(struct parts *parts, slot_t slot, uint32_t offset,
 
     struct context *context = context_take(&parts->contexts);
     r = read_fetched(context, fetch, 0, PAGE_BYTES, context->page);
+    context_count(context, STAT_bd_reads, r == 0);
     if (r == 0)
         r = merge(parts, context, &fetch->ticket, offset, bytes, data);
     context_give(&parts->contexts, context);

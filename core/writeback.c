@@ -454,6 +454,8 @@ void writeback_close(struct writeback *writeback)
 
 void writeback_ask(struct writeback *writeback, struct writeback_stats *stats)
 {
+    unsigned segments_free = writeback->segments.free_count;
+
     *stats = (struct writeback_stats){
         .evicted_pages = writeback->segments.evicted_objects,
         .evicted_bytes = writeback->segments.evicted_bytes,
@@ -463,6 +465,9 @@ void writeback_ask(struct writeback *writeback, struct writeback_stats *stats)
         .blocks_cleaned = writeback->cleaner.cleaned,
         .failed_segments = writeback->segments.failed,
         .corrupt_objects = writeback->fetches.corrupt,
+        .free_bytes = (uint64_t)space_available(&writeback->space) * BLOCK_BYTES,
+        .segments_in_use = SEGMENTS - segments_free,
+        .segments_free = segments_free,
     };
 }
 

@@ -82,6 +82,7 @@ uint64_t writeback_age_unit_ms(const struct writeback *writeback);
 struct writeback_stats {
     uint64_t evicted_pages, evicted_bytes, written_bytes, used_bytes, live_bytes;
     uint64_t blocks_cleaned, failed_segments, corrupt_objects;
+    uint64_t free_bytes, segments_in_use, segments_free;
 };
 void writeback_ask(struct writeback *writeback, struct writeback_stats *stats);
 

@@ -64,6 +64,10 @@ number_of() { awk -v name="$1" '$1 == name { print $2 }' metrics; }
 [ "$(jq -r .backing.state stats.json)" = ok ] || fail "the backing store is $(jq -c .backing stats.json)"
 [ "$(jq '.read_latency.ram.timed' stats.json)" -gt 0 ] || fail "no read was timed"
 
+[ "$(jq -r '[.memory_lock, .process_locked, .io_flusher] | map(type) | unique[]' stats.json)" = boolean ] ||
+    fail "what is in force: $(jq -c . stats.json)"
+[ "$(jq .memory_lock stats.json)" = false ] || fail "memory-lock is on"
+
 # prometheus_finds_nothing_wrong
 if command -v promtool >/dev/null; then
     promtool check metrics >said 2>&1 <"$directory/metrics" || fail "promtool: $(cat said)"

@@ -32,6 +32,23 @@ ends 2 'not KEY=VALUE' set compressor
 ends 0 'Exit status' --help
 ends 0 zslotctl --version
 
+# completion: the commands, columns and options that there are
+complete_for() { # WORD...: the last one is to be completed
+    COMP_WORDS=(zslotctl "$@") COMP_CWORD=$# COMPREPLY=()
+    _zslotctl
+    printf '%s\n' "${COMPREPLY[@]}" | sort | tr '\n' ' '
+}
+# shellcheck source=control/completion/zslotctl
+source "$srcdir/control/completion/zslotctl"
+"$zslotctl" --help >help
+[ "$(complete_for stat --output '')" = "$(sed -n '/^Columns/,/^$/s/^  \([A-Z-]*\) .*/\1/p' help | sort | tr '\n' ' ')" ] ||
+    fail "columns: $(complete_for stat --output '')"
+[ "$(complete_for '')" = "$(sed -n '/^Commands/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' help | sort | tr '\n' ' ')" ] ||
+    fail "commands: $(complete_for '')"
+[ "$(complete_for --)" = "$(grep -oE -- '--[a-z]+' help | sort -u | tr '\n' ' ')" ] || fail "options: $(complete_for --)"
+[ "$(complete_for recompress zstd:9 h)" = "huge huge_idle " ] || fail "$(complete_for recompress zstd:9 h)"
+[ "$(complete_for set m)" = "memory-limit= " ] || fail "$(complete_for set m)"
+
 serve -D zslot.check=1 zslot 64M backing=backing backing-size=64M memory-limit=32M control=control
 zstd -dc "$sample" >pages
 nbdcopy pages "$uri"
@@ -45,7 +62,24 @@ ends 0 zstd:1 stat --noheadings
 ends 2 'unknown column' stat -o NAME,NONSENSE
 ends 3 'No such file' -s "$directory/control" -s "$directory/none" stat
 [ "$(grep -c zstd:1 out)" = 1 ] || fail "the server that is there is left out"
+[[ $(number SEGMENTS,BD-FREE) =~ ^[0-9]\ [0-9]{8}$ ]] || fail "$(number SEGMENTS,BD-FREE)"
 ends 0 'backing store ok' top --count=2 --interval=0.1
+! grep -q $'\e' out || fail "control sequences without a terminal"
+
+# on_a_terminal: another screen, which is left, and then the last picture
+if command -v script >/dev/null; then
+    script -qec "$zslotctl top --count=2 --interval=0.1" /dev/null >screen </dev/null
+    [[ $(cat screen) == *$'\e[?1049h'*'backing store'*$'\e[?1049l'*'backing store'* ]] || fail "$(cat -v screen)"
+    [[ $(cat screen) == *$'\e[?25h'* ]] || fail "no cursor afterwards"
+    NO_COLOR=1 script -qec "$zslotctl top --count=1" /dev/null >screen </dev/null
+    ! grep -qE $'\e\\[[0-9]+m' screen || fail "colours: $(cat -v screen)"
+    # "q" ends it, and so does a signal
+    (sleep 0.5; echo q; sleep 5) | timeout 20 script -qec "$zslotctl top --interval=60" /dev/null >screen ||
+        fail "status $?: $(cat -v screen)"
+    [[ $(cat screen) == *$'\e[?1049l'* ]] || fail "it does not leave the screen"
+    script -qec "$zslotctl compact" /dev/null >screen </dev/null
+    [[ $(cat screen) == *'compact: done'* ]] || fail "$(cat -v screen)"
+fi
 
 # slots
 [ "$("$zslotctl" slots -J 0 3 | jq '.slots | length')" = 3 ] || fail "$("$zslotctl" slots 0 3)"
@@ -74,7 +108,7 @@ cmp -n "$(wc -c <pages)" pages back || fail "another content"
 
 nbdcopy pages "$uri"
 ends 0 'recompress: done' recompress zstd:19 all
-[ "$(awk '/^recompress/ { print $3 }' out)" -gt 100 ] || fail "$(cat out)"
+[ "$(awk '/^recompress: done/ { print $3 }' out)" -gt 100 ] || fail "$(cat out)"
 nbdcopy "$uri" back
 cmp -n "$(wc -c <pages)" pages back || fail "another content after recompression"
 

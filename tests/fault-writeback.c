@@ -242,6 +242,26 @@ START_TEST(requests_for_ram_go_on_while_writes_hang)
 }
 END_TEST
 
+START_TEST(segments_under_way_and_the_room_that_is_left_are_counted)
+{
+    ck_assert_uint_eq(stored_stat(STAT_segments_in_use), 0);
+    ck_assert_uint_eq(stored_stat(STAT_segments_free), SEGMENTS);
+    ck_assert_uint_eq(stored_stat(STAT_bd_free_size), STORE_BYTES - BLOCK_BYTES);
+    faulty_hold(faulty, BACKING_WRITE);
+    struct actor *evictor = actor_start(ask_for_writeback, NULL);
+    faulty_wait_held(faulty, BACKING_WRITE, 3);
+    uint64_t in_use = stored_stat(STAT_segments_in_use);
+    ck_assert_uint_ge(in_use, 3);
+    ck_assert_uint_eq(stored_stat(STAT_segments_free), SEGMENTS - in_use);
+    faulty_release(faulty, BACKING_WRITE, 0);
+    actor_go(evictor);
+    ck_assert_uint_eq(stored_stat(STAT_segments_in_use), 0);
+    ck_assert_uint_eq(stored_stat(STAT_segments_free), SEGMENTS);
+    ck_assert_uint_le(stored_stat(STAT_bd_free_size),
+                      STORE_BYTES - BLOCK_BYTES - OBJECTS_BYTES_MIN);
+}
+END_TEST
+
 static double now_s(void)
 {
     struct timespec now;
@@ -503,6 +523,7 @@ HARNESS_MAIN_WITH("fault-writeback", stored_setup, stored_teardown,
                   cleaner_comes_to_rest, cleaner_gives_up_on_damaged_blocks,
                   cleaner_gives_up_on_blocks_that_cannot_be_read,
                   requests_for_ram_go_on_while_writes_hang,
+                  segments_under_way_and_the_room_that_is_left_are_counted,
                   close_is_bounded_while_the_header_hangs,
                   close_is_bounded_while_segments_hang,
                   close_is_bounded_while_discards_hang,

@@ -98,6 +98,13 @@ stop() {
     [ "$status" = 0 ] || fail "the server ended with status $status: $(tail -n 30 log)"
 }
 
+# unused_port: a TCP port of 127.0.0.1, below those that the kernel gives out by itself
+unused_port() {
+    local port
+    while port=$((20000 + RANDOM % 12000)); (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+    echo "$port"
+}
+
 # field NAME [PID]: a number of /proc/PID/status, most of them in KiB
 field() {
     awk -v name="$1:" '$1 == name { print $2; found = 1 } END { exit !found }' \

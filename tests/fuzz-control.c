@@ -2,7 +2,7 @@
  *
  * Each input is the bytes of a connection: requests one after the other, up to one that is
  * refused.  They are answered by a volume of 1 MiB without a backing store, long work
- * included.  make tests/fuzz-control builds it, in a build by clang with
+ * included; and once more for somebody who may only read, and must not have begun any.  make tests/fuzz-control builds it, in a build by clang with
  * CFLAGS="-g -O1 -fsanitize=fuzzer-no-link".
  *
  * SPDX-License-Identifier: BSD-3-Clause
@@ -40,6 +40,21 @@ static void open_volume(void)
     }
 }
 
+static void answer_for_reader(const struct http_request *request)
+{
+    /* Nothing of it may be needed: there is no work to begin. */
+    struct answer reader = {.volume = answer.volume, .reads_only = true};
+    struct http_response response = {.status = 500};
+
+    if (strcmp(request->path, "/v1/job") == 0 && request->parameter_count == 0)
+        return; /* asks for the work that was begun last */
+    answer_request(&reader, request, &response);
+    if (!response.body ||
+        (response.status < 300 && strcmp(request->method, "GET") != 0))
+        abort();
+    free(response.body);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!answer.volume)
@@ -55,8 +70,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             return 0;
         if (r < 0)
             answer_refusal(&reason, -r, &response);
-        else
+        else {
             answer_request(&answer, &request, &response);
+            answer_for_reader(&request);
+        }
         if (!response.body || strcmp(http_phrase(response.status), "Unknown") == 0)
             abort();
         free(response.body);

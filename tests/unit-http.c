@@ -123,7 +123,7 @@ START_TEST(a_request_that_is_too_long_is_refused_with_the_bound)
     memset(text + n, 'x', sizeof text - (size_t)n);
     ck_assert_int_eq(parse_bytes(text, sizeof text - 1), 0);
     ck_assert_int_eq(parse_bytes(text, sizeof text), -431);
-    ck_assert_ptr_nonnull(strstr(reason.text, "4096"));
+    ck_assert_ptr_nonnull(strstr(reason.text, "8192"));
     n = snprintf(text, sizeof text, "GET /");
     memset(text + n, 'a', HTTP_TEXT_MAX);
     strcpy(text + n + HTTP_TEXT_MAX, " HTTP/1.1\n\n");

@@ -66,6 +66,22 @@ START_TEST(one_of_so_many_reads_in_ram_is_timed_and_each_fetch)
 }
 END_TEST
 
+START_TEST(without_the_clock_no_read_is_timed)
+{
+    struct context context = {0};
+    struct context_set set = {.count = 1, .contexts = &context};
+
+    context_set_time_reads(&set, false);
+    ck_assert(set.untimed);
+    for (unsigned i = 0; i < 10 * LATENCY_SAMPLE; i++)
+        ck_assert(!context_times_read(&context));
+    context_set_time_reads(&set, true);
+    ck_assert(!set.untimed);
+    ck_assert(context_times_read(&context));
+}
+END_TEST
+
 HARNESS_MAIN("unit-latency", each_bucket_ends_where_the_next_begins,
              a_quantile_is_within_a_fifth_of_the_truth, there_is_none_of_nothing,
-             one_of_so_many_reads_in_ram_is_timed_and_each_fetch)
+             one_of_so_many_reads_in_ram_is_timed_and_each_fetch,
+             without_the_clock_no_read_is_timed)
