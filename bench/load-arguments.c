@@ -13,7 +13,8 @@ static void __attribute__((noreturn)) usage(void)
         stderr,
         "usage: bench-load [--export=NAME] [--span=MIB] [--block=BYTES] [--depth=N]\n"
         "    [--connections=N] [--reads=PERCENT] [--seconds=S] [--sequential]\n"
-        "    [--once [--shuffled] [--version=N]] CORPUS TARGET\n");
+        "    [--compressible=PERCENT] [--once [--shuffled] [--version=N]] CORPUS "
+        "TARGET\n");
     exit(2);
 }
 
@@ -36,6 +37,7 @@ const char *load_arguments(int argc, char **argv, struct load_wish *wish)
         {"depth", required_argument, NULL, 'd'},
         {"connections", required_argument, NULL, 'c'},
         {"reads", required_argument, NULL, 'r'},
+        {"compressible", required_argument, NULL, 'p'},
         {"seconds", required_argument, NULL, 't'},
         {"version", required_argument, NULL, 'v'},
         {"sequential", no_argument, NULL, 'q'},
@@ -72,6 +74,9 @@ const char *load_arguments(int argc, char **argv, struct load_wish *wish)
             break;
         case 'r':
             wish->read_percent = (unsigned)number(optarg, 0, 100);
+            break;
+        case 'p':
+            wish->compressible_percent = (unsigned)number(optarg, 1, 99);
             break;
         case 't':
             wish->seconds = number(optarg, 0.01, 3600);

@@ -21,6 +21,17 @@ static void *aligned(size_t bytes)
     return memory;
 }
 
+/* Of each 512 bytes some at random, and zeroes, as fio's buffer_compress_percentage has them. */
+static void make_up_page(struct load *load, unsigned char *page)
+{
+    unsigned at_random = 512 * (100 - load->wish.compressible_percent) / 100;
+
+    for (unsigned at = 0; at < PAGE_BYTES; at++)
+        page[at] = at % 512 < at_random
+                       ? (unsigned char)(corpus_random(&load->random) >> 32)
+                       : 0;
+}
+
 /* Some of the corpus' pages from all over it: neighbours are alike. */
 static void make_pages(struct load *load)
 {
@@ -29,8 +40,11 @@ static void make_pages(struct load *load)
     load->page_count = PAGES;
     load->pages = aligned((size_t)PAGES * PAGE_BYTES);
     for (uint32_t i = 0; i < PAGES; i++)
-        corpus_page(load->corpus, (uint64_t)i * step, 0,
-                    load->pages + (size_t)i * PAGE_BYTES);
+        if (load->wish.compressible_percent)
+            make_up_page(load, load->pages + (size_t)i * PAGE_BYTES);
+        else
+            corpus_page(load->corpus, (uint64_t)i * step, 0,
+                        load->pages + (size_t)i * PAGE_BYTES);
 }
 
 static void make_order(struct load *load)
@@ -77,8 +91,11 @@ static void fill_block(struct load *load, uint64_t block, unsigned char *room)
     uint64_t pages = load->wish.block_bytes / PAGE_BYTES;
 
     for (uint64_t i = 0; i < pages; i++)
-        corpus_page(load->corpus, block * pages + i, load->wish.version,
-                    room + i * PAGE_BYTES);
+        if (load->wish.compressible_percent)
+            make_up_page(load, room + i * PAGE_BYTES);
+        else
+            corpus_page(load->corpus, block * pages + i, load->wish.version,
+                        room + i * PAGE_BYTES);
 }
 
 static uint64_t choose_block(struct load *load, unsigned connection)

@@ -30,6 +30,8 @@ struct load_wish {
     uint32_t block_bytes;
     unsigned depth, connections;
     unsigned read_percent;
+    unsigned
+        compressible_percent; /* of made-up pages, for who has promised by such; 0: the corpus */
     double seconds;
     bool sequential;
     bool once;     /* every block of the span once, instead of for some seconds */
