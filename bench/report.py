@@ -12,6 +12,7 @@ import figures
 import plots
 
 WINS = 1.05  # a peer that is better by less is no better, on a machine shared with others
+BUSY = 1.5  # of the load for each processor: what the parts before leave behind stays below it
 MIXES = {100: "read", 0: "write", 70: "70 % read"}
 
 
@@ -213,6 +214,10 @@ def introduction(records, found, write):
     took = sum(record["seconds"] for record in records if record["what"] == "took")
     write("# zslot and its peers\n")
     write("Written by `bench/compare` (`make bench-compare`); [README.md](README.md) says how to read it.\n")
+    busiest = max(machine["load"] / machine["processors"] for machine in machines)
+    if busiest > BUSY:
+        write(f"**Preliminary: other programs were using the processors, up to {busiest:.0f} for each. Times are longer and rates "
+              "lower than on a quiet machine; bytes are as they are. To be measured again.**\n")
     for line in machine_lines(machines[-1]):
         write(line)
     runs = sum(len(rounds) for peers in found.by_cell.values() for rounds in peers.values())
