@@ -21,6 +21,7 @@
     G(POOL_ALLOC)    /* before an object is allocated */                                  \
     G(LEAF_MAKE)     /* before a part of the slot table gets its RAM */                   \
     G(FILE_MOVED)    /* the kernel has done with an I/O on a file */                      \
+    G(HOLD) /* what may come late is held, and then for no longer than reads */           \
     /* may only block: */                                                                 \
     G(WRITE_BUILT)    /* the new object is there, the slot is not switched */             \
     G(WRITE_SWITCHED) /* the slot is switched, the old object is not freed */             \

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "evict.h"
+#include "gate.h"
 #include "state.h"
 #include "work.h"
 #include "writeback-state.h"
@@ -389,7 +390,9 @@ int writeback_prepare(struct writeback *writeback)
  * sooner. */
 static uint64_t hold_ms(uint64_t timeout_ms)
 {
-    return timeout_ms > HOLD_MS_MIN ? timeout_ms : HOLD_MS_MIN;
+    uint64_t least = gate(GATE_HOLD, 0) < 0 ? 0 : HOLD_MS_MIN;
+
+    return timeout_ms > least ? timeout_ms : least;
 }
 
 int writeback_start(struct writeback *writeback, struct event_base *base)

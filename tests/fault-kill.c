@@ -332,6 +332,13 @@ static void check_left_alone(const uint64_t *bits)
                              BACKING_ALIGN);
 }
 
+static int hold_for_as_long_as_reads_wait(enum gate point, uint64_t slot, void *opaque)
+{
+    (void)slot;
+    (void)opaque;
+    return point == GATE_HOLD ? -ETIME : 0;
+}
+
 static void meet_late_writes(uint64_t random)
 {
     uint64_t bits[STORE_BYTES / BACKING_ALIGN / 64],
@@ -339,6 +346,7 @@ static void meet_late_writes(uint64_t random)
 
     ck_assert_uint_gt(noted(before), 0);
     carry_out(before);
+    gate_set_hook(hold_for_as_long_as_reads_wait, NULL);
     struct volume *volume = open_far();
     const struct journal_target target = target_of(volume);
     const struct timespec moment = {.tv_nsec = 1000000};
