@@ -222,7 +222,7 @@ START_TEST(file_that_was_made_stays_when_it_is_used_and_only_then)
 }
 END_TEST
 
-/* io_uring_setup() is refused, as by the profiles of some containers. */
+/* The system call io_uring_setup is refused, as by the profiles of some containers. */
 static int without_io_uring(int err)
 {
     struct sock_filter steps[] = {
