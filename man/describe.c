@@ -54,7 +54,7 @@ static int describe_parameter(const char *wanted)
         option_any = option_seen[i] = true;
         printf("=item B<%s=>I<%s>\n\n%s\n", table[i].key, table[i].value,
                table[i].help);
-        if (strcmp(table[i].fallback, "required") == 0)
+        if (strcmp(table[i].fallback, "none; required") == 0)
             printf("This parameter is required.\n");
         else
             printf("The default is C<%s>.\n", table[i].fallback);
@@ -68,7 +68,7 @@ static void describe_long(const char *key, const char *value, const char *fallba
                           const char *help)
 {
     printf("=item B<--%s=>I<%s>\n\n%s\n", key, value, help);
-    if (strcmp(fallback, "required") == 0)
+    if (strcmp(fallback, "none; required") == 0)
         printf("This parameter is required.\n\n");
     else
         printf("The default is C<%s>.\n\n", fallback);

@@ -107,6 +107,7 @@ served "1G compressor=none memory-limit=1G memory-lock=off"
 "$NBDKIT" zslot --help >help
 "$NBDKIT" zslot --dump-plugin >dump
 parameters=$(sed -n 's/^zslot_parameters=//p' dump)
+! grep -q 'default: required' help || fail "--help has it that to be required is a default"
 for one in $options; do
     grep -q -- "^$one=" help || fail "--help does not name $one"
     [[ " $parameters " == *" $one "* ]] || fail "--dump-plugin does not name $one"

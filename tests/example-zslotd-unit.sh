@@ -41,7 +41,8 @@ fi
 
 # Its parameters are accepted: it starts with them, but for the socket and the right to lock.
 mapfile -t arguments < <(sed -n 's/^ExecStart=[^ ]* //p' "$directory/zslotd.service" | tr ' ' '\n' |
-    sed -e 's|^--listen=.*|--listen=unix:'"$directory"'/socket|' -e 's|^--memory-lock=.*|--memory-lock=false|')
+    sed -e 's|^--listen=.*|--listen=unix:'"$directory"'/socket|' -e 's|^--memory-lock=.*|--memory-lock=false|' \
+    -e 's|^--state=.*|--state='"$directory"'/pages|')
 "$builddir/server/zslotd" "${arguments[@]}" --pid-file="$directory/pid" ||
     fail "zslotd ${arguments[*]} does not start"
 pid=$(cat "$directory/pid")

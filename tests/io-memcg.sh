@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # io-memcg.sh - writers at memory-limit, when the system has no memory to give for the writes to the
-# backing file either: all pages get there, and nothing waits for itself
+# file behind it either: all pages get there, and nothing waits for itself
 #
 # The server is in a control group of its own, which has room for its memory-limit and little more.
 # The page cache of the file, if the file system has no direct I/O, and what the kernel needs for
