@@ -301,17 +301,19 @@ static const struct route {
     const char *method, *path;
     answer_fn *fn;
     const char *keys; /* each after a space */
+    bool is_for_all;  /* also for who may only read */
 } routes[] = {
-    {"GET", "/v1/stats", get_stats, ""},
-    {"GET", "/v1/slots", get_slots, " from count"},
-    {"GET", "/v1/job", get_job, ""},
-    {"POST", "/v1/idle", post_idle, " age"},
-    {"POST", "/v1/writeback", post_writeback, " type max"},
-    {"POST", "/v1/compact", post_compact, ""},
-    {"POST", "/v1/recompress", post_recompress, " codec type max"},
-    {"POST", "/v1/set", post_set, STEER_KEYS},
-    {"GET", "/metrics", get_metrics, ""},
-    {"GET", "/", get_live, ""},
+    {"GET", "/v1/stats", get_stats, "", true},
+    /* How long each page's object is can tell what is in it. */
+    {"GET", "/v1/slots", get_slots, " from count", false},
+    {"GET", "/v1/job", get_job, "", true},
+    {"POST", "/v1/idle", post_idle, " age", false},
+    {"POST", "/v1/writeback", post_writeback, " type max", false},
+    {"POST", "/v1/compact", post_compact, "", false},
+    {"POST", "/v1/recompress", post_recompress, " codec type max", false},
+    {"POST", "/v1/set", post_set, STEER_KEYS, false},
+    {"GET", "/metrics", get_metrics, "", true},
+    {"GET", "/", get_live, "", true},
 };
 
 #define ROUTES (sizeof routes / sizeof *routes)
@@ -382,11 +384,6 @@ static bool keys_are_known(const struct http_request *request, const char *keys,
     return true;
 }
 
-static bool is_for_all(const struct route *route)
-{
-    return strcmp(route->method, "GET") == 0;
-}
-
 /* The route of a request, or NULL with a status and a sentence. */
 static const struct route *find(const struct answer *answer,
                                 const struct http_request *request, const char **allow,
@@ -406,7 +403,7 @@ static const struct route *find(const struct answer *answer,
         method = "GET";
     for (unsigned i = 0; i < ROUTES; i++) {
         if (strcmp(request->path, routes[i].path) != 0 ||
-            (answer->reads_only && !is_for_all(&routes[i])))
+            (answer->reads_only && !routes[i].is_for_all))
             continue;
         *allow = routes[i].method;
         if (strcmp(method, routes[i].method) == 0)
@@ -422,7 +419,7 @@ static const struct route *find(const struct answer *answer,
     for (unsigned i = 0; i < ROUTES; i++) {
         size_t used = strlen(list);
 
-        if (!answer->reads_only || is_for_all(&routes[i]))
+        if (!answer->reads_only || routes[i].is_for_all)
             snprintf(list + used, sizeof list - used, " %s", routes[i].path);
     }
     *status = 404;

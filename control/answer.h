@@ -16,7 +16,7 @@
  * with a sentence in {"error": ...}.
  *
  * Who may only read (from a TCP port, where every program of the machine comes in) finds
- * the paths with GET; all other methods are 405.
+ * some of the paths with GET; all other methods are 405.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
