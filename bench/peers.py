@@ -14,6 +14,7 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 
@@ -235,12 +236,23 @@ class Zram(Peer):
         super().__init__("zram-" + algorithm)
         self.algorithm = algorithm
         self.number = None
+        self.made = False
         self.size = 0
 
     def unusable(self):
         if os.geteuid() != 0:
             return "zram can only be set up by root"
-        return None if os.path.exists(self.control + "/hot_add") else "there is no zram (modprobe zram)"
+        if not os.path.exists(self.control + "/hot_add"):
+            return "there is no zram (modprobe zram)"
+        try:
+            self.start(16 * PAGE, None)
+            with open(self.target, "rb"):
+                pass
+        except OSError as problem:
+            return f"a zram device cannot be set up: {problem}"
+        finally:
+            self.stop()
+        return None
 
     def put(self, attribute, text):
         with open(f"/sys/block/zram{self.number}/{attribute}", "w", encoding="ascii") as file:
@@ -248,9 +260,11 @@ class Zram(Peer):
 
     def start(self, size, directory, extra=()):
         self.number = int(read(self.control + "/hot_add"))
-        self.target = os.path.join(directory, f"{self.name}.device")
-        major, minor = read(f"/sys/block/zram{self.number}/dev").strip().split(":")
-        os.mknod(self.target, 0o600 | 0o060000, os.makedev(int(major), int(minor)))
+        self.target = f"/dev/zram{self.number}"
+        self.made = not os.path.exists(self.target)
+        if self.made:  # a /dev that the kernel does not fill, as in a container
+            major, minor = read(f"/sys/block/zram{self.number}/dev").strip().split(":")
+            os.mknod(self.target, 0o600 | stat.S_IFBLK, os.makedev(int(major), int(minor)))
         self.put("comp_algorithm", self.algorithm)
         self.put("disksize", str(size))
         self.size = size
@@ -259,7 +273,7 @@ class Zram(Peer):
     def stop(self):
         if self.number is None:
             return
-        if self.target and os.path.exists(self.target):
+        if self.made and os.path.exists(self.target):
             os.unlink(self.target)
         for _ in range(50):  # whoever looks at new devices may have it open for a moment
             try:

@@ -38,7 +38,7 @@ def row(what, ours, theirs, values, promised, at_most):
     if middle <= promised if at_most else middle >= promised:
         verdict = "reached"
     elif middle <= floor if at_most else middle >= floor:
-        verdict = "within noise"
+        verdict = "within head-room"
     else:
         verdict = "**MISSED**"
     return (f"| {what} | {ours} | {theirs} | **{middle:.2f}** ({low:.2f}, {high:.2f}) | "

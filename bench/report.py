@@ -127,6 +127,11 @@ def wins_table(records, found, write):
     for peer, value in ram.items():
         if ours and not is_ours(peer) and value < ours / 1.01:
             write(f"| {peer} | RAM | | {ours / value:.2f} × | filled in order, before anything is overwritten |")
+    after = {record["peer"]: record["bytes_per_page"] for record in records
+             if record["what"] == "density" and record["moment"] == "overwritten"}
+    if after.get("zram-lz4", 1e9) < after.get("plugin-lz4", 0) / 1.01:
+        write(f"| zram-lz4 | RAM | | {after['plugin-lz4'] / after['zram-lz4']:.2f} × | against plugin-lz4, the same codec, "
+              "overwritten |")
     write("")
 
 
