@@ -23,7 +23,8 @@
 #define ACTIVATED_FIRST 3 /* SD_LISTEN_FDS_START */
 #define PORT_BYTES_MAX 16
 
-static int add(struct listener *listener, int fd, const char *unix_path)
+/* UNIX_PATH is taken on success. */
+static int add(struct listener *listener, int fd, char *unix_path)
 {
     if (listener->count == LISTEN_FDS_MAX) {
         close(fd);
@@ -89,11 +90,15 @@ static int open_unix(struct listener *listener, const char *all, const char *pat
     int fd = open_socket((struct sockaddr *)&address, sizeof address);
     if (fd < 0)
         return refuse(all, fd, reason);
-    if (add(listener, fd, path) < 0) {
-        unlink(path);
-        return refuse(all, -EMFILE, reason);
-    }
-    return 0;
+    char *whole = realpath(path, NULL);
+    int r = whole ? add(listener, fd, whole) : -errno;
+    if (r == 0)
+        return 0;
+    if (!whole)
+        close(fd);
+    free(whole);
+    unlink(path);
+    return refuse(all, r, reason);
 }
 
 /* -- TCP. -- */
@@ -230,6 +235,7 @@ void listen_close(struct listener *listener)
         close(listener->fds[i]);
         if (listener->unix_paths[i])
             unlink(listener->unix_paths[i]);
+        free(listener->unix_paths[i]);
     }
     listener->count = 0;
 }

@@ -8,11 +8,10 @@
 #include "request.h"
 #include "nbd-protocol.h"
 
-_Static_assert(NEGOTIATE_EXPORTS_MAX *(NBD_OPTION_REPLY_HEADER_BYTES + 4 +
-                                       EXPORT_NAME_BYTES_MAX) +
-                       1024 <=
-                   NEGOTIATE_OUT_BYTES,
-               "a list of all exports fits");
+_Static_assert(
+    EXPORTS_MAX *(NBD_OPTION_REPLY_HEADER_BYTES + 4 + EXPORT_NAME_BYTES_MAX) + 1024 <=
+        NEGOTIATE_OUT_BYTES,
+    "a list of all exports fits");
 
 static const char context_name[] = "base:allocation";
 enum { CONTEXT_ID = 1 };

@@ -27,7 +27,6 @@
 
 /* What the answers to one step need at most: with as many exports as there can be. */
 #define NEGOTIATE_OUT_BYTES 65536u
-#define NEGOTIATE_EXPORTS_MAX 128u
 
 #define NEGOTIATE_OPTION_BYTES_MAX 32768u       /* data of an option that we look at */
 #define NEGOTIATE_SKIP_BYTES_MAX (1024u * 1024) /* and that we let pass */

@@ -33,8 +33,8 @@ for target in "${targets[@]}"; do
     if [ "$target" = transmit ]; then
         sources=("$top"/core/*.c)
         for source in "$top"/server/*.c; do
-            # zslotd.c has a main() of its own.
-            [ "$source" = "$top/server/zslotd.c" ] || sources+=("$source")
+            # These have a main() of their own, and control/ below them.
+            [[ $source == */server/@(zslotd|volumes).c ]] || sources+=("$source")
         done
     fi
     clang "${flags[@]}" -o "$work/$target" "$tests/fuzz-$target.c" "${sources[@]}" "${libs[@]}"
