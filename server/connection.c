@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "reactor.h"
 #include "transmit.h"
 
@@ -23,7 +23,6 @@
 
 /* A client that sends without a pause does not keep the others of its loop waiting. */
 #define TURNS_MAX 4u
-#define PIECES_MAX 64
 
 /* -- Opening and closing. -- */
 
@@ -108,111 +107,6 @@ const struct export *connection_export(const struct connection *connection)
     return connection->negotiation.export;
 }
 
-/* -- Sending. -- */
-
-static bool has_output(const struct connection *connection)
-{
-    return connection->out_end > connection->out_start || connection->finished.first;
-}
-
-static uint32_t left_of(const struct request *request)
-{
-    return request->header_bytes + request->answer_bytes - request->sent_bytes;
-}
-
-static int add_request(struct iovec *pieces, int count, struct request *request)
-{
-    uint32_t sent = request->sent_bytes;
-
-    if (sent < request->header_bytes) {
-        pieces[count++] =
-            (struct iovec){request->header + sent, request->header_bytes - sent};
-        sent = 0;
-    } else
-        sent -= request->header_bytes;
-    if (sent < request->answer_bytes)
-        pieces[count++] =
-            (struct iovec){request->data + sent, request->answer_bytes - sent};
-    return count;
-}
-
-static int gather(struct connection *connection, struct iovec *pieces)
-{
-    struct request *request = connection->finished.first;
-    int count = 0;
-
-    if (request && request->sent_bytes > 0) {
-        count = add_request(pieces, count, request);
-        request = request->next;
-    }
-    if (connection->out_end > connection->out_start)
-        pieces[count++] = (struct iovec){connection->out + connection->out_start,
-                                         connection->out_end - connection->out_start};
-    for (; request && count + 2 <= PIECES_MAX; request = request->next)
-        count = add_request(pieces, count, request);
-    return count;
-}
-
-/* Takes off what has been sent of the first finished request; returns what is left of BYTES. */
-static size_t take_off_request(struct connection *connection, size_t bytes)
-{
-    struct request *request = connection->finished.first;
-    uint32_t left = left_of(request);
-
-    if (bytes < left) {
-        request->sent_bytes += (uint32_t)bytes;
-        return 0;
-    }
-    connection_request_free(request_queue_take(&connection->finished));
-    return bytes - left;
-}
-
-static void take_off(struct connection *connection, size_t bytes)
-{
-    struct request *first = connection->finished.first;
-
-    if (first && first->sent_bytes > 0)
-        bytes = take_off_request(connection, bytes);
-
-    uint32_t out = connection->out_end - connection->out_start;
-    uint32_t sent = bytes < out ? (uint32_t)bytes : out;
-    connection->out_start += sent;
-    if (connection->out_start == connection->out_end)
-        connection->out_start = connection->out_end = 0;
-    bytes -= sent;
-
-    while (bytes > 0)
-        bytes = take_off_request(connection, bytes);
-}
-
-/* Sends what the socket takes. */
-static void flush(struct connection *connection)
-{
-    while (has_output(connection) && connection->state != CONNECTION_GONE) {
-        struct iovec pieces[PIECES_MAX];
-        struct msghdr message = {.msg_iov = pieces};
-
-        message.msg_iovlen = (size_t)gather(connection, pieces);
-        ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent > 0) {
-            take_off(connection, (size_t)sent);
-            connection->loop->sends++;
-        } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return;
-        else if (errno != EINTR)
-            connection_drop(connection);
-    }
-}
-
-uint8_t *connection_out(struct connection *connection, uint32_t bytes)
-{
-    if (CONNECTION_OUT_BYTES - connection->out_end < bytes)
-        flush(connection);
-    if (CONNECTION_OUT_BYTES - connection->out_end < bytes)
-        return NULL;
-    return connection->out + connection->out_end;
-}
-
 /* -- Requests of workers. -- */
 
 struct request *connection_request(struct connection *connection, uint32_t bytes)
@@ -254,7 +148,7 @@ void connection_finish(struct request *request)
 static void negotiate(struct connection *connection)
 {
     while (connection->state == CONNECTION_NEGOTIATING) {
-        uint8_t *out = connection_out(connection, NEGOTIATE_OUT_BYTES);
+        uint8_t *out = output_room(connection, NEGOTIATE_OUT_BYTES);
         size_t used, made;
 
         if (!out) {
@@ -389,8 +283,9 @@ static void want(struct event *event, bool *is_added, bool wanted)
 /* Waits for what there now is to wait for. */
 static void settle(struct connection *connection)
 {
-    bool is_over = connection->state == CONNECTION_GONE ||
-                   (connection->state == CONNECTION_ENDING && !has_output(connection));
+    bool is_over =
+        connection->state == CONNECTION_GONE ||
+        (connection->state == CONNECTION_ENDING && !output_is_waiting(connection));
 
     if (is_over && connection->busy == 0) {
         close_connection(connection);
@@ -399,12 +294,12 @@ static void settle(struct connection *connection)
     want(connection->readable, &connection->reading,
          connection->state <= CONNECTION_SERVING && !connection->is_stalled);
     want(connection->writable, &connection->writing,
-         connection->state != CONNECTION_GONE && has_output(connection));
+         connection->state != CONNECTION_GONE && output_is_waiting(connection));
 }
 
 void connection_go_on(struct connection *connection)
 {
-    flush(connection);
+    output_flush(connection);
     while (connection->is_stalled && connection->state <= CONNECTION_SERVING) {
         /* It may have been long. */
         if (!connection_is_there(connection)) {
@@ -414,7 +309,7 @@ void connection_go_on(struct connection *connection)
         connection->is_stalled = false;
         handle(connection, false);
         uint64_t before = connection->loop->sends;
-        flush(connection);
+        output_flush(connection);
         if (connection->loop->sends == before)
             break; /* there will be an event: it is writable, or a request comes back */
     }

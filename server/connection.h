@@ -110,10 +110,6 @@ const struct export *connection_export(const struct connection *connection);
 
 /* -- For transmit.c. -- */
 
-/* Makes room for BYTES at the end of out, by sending if need be.  NULL: the client does not take it
- * now. */
-uint8_t *connection_out(struct connection *connection, uint32_t bytes);
-
 /* A free request, with BYTES of data if that is not 0.  NULL: not now. */
 struct request *connection_request(struct connection *connection, uint32_t bytes);
 void connection_request_free(struct request *request);
