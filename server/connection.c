@@ -57,6 +57,8 @@ static void free_memory(struct connection *connection)
         event_free(connection->writable);
     if (connection->deadline)
         event_free(connection->deadline);
+    if (connection->again)
+        event_free(connection->again);
     munmap(connection, used_bytes + ARENA_BYTES);
 }
 
@@ -65,6 +67,8 @@ static void close_connection(struct connection *connection)
     int fd = connection->fd;
 
     reactor_remove(connection);
+    if (connection->tls)
+        tls_end(connection->tls);
     /* The events first: once it is closed, the number may be another thread's new socket. */
     free_memory(connection);
     close(fd);
@@ -143,6 +147,40 @@ void connection_finish(struct request *request)
     request_queue_add(&connection->finished, request);
 }
 
+/* -- TLS. -- */
+
+/* What has come behind STARTTLS was put there by somebody in between, or is meant to be read as if it
+ * were encrypted. */
+static void begin_handshake(struct connection *connection)
+{
+    if (connection->in_start < connection->in_end)
+        connection_drop(connection);
+    else
+        connection->state = CONNECTION_HANDSHAKE;
+}
+
+static void go_on_with_handshake(struct connection *connection)
+{
+    /* The answer to STARTTLS first, which is the last in the clear. */
+    output_flush(connection);
+    if (output_is_waiting(connection) || connection->state != CONNECTION_HANDSHAKE)
+        return;
+    if (!connection->tls)
+        connection->tls = tls_begin(connection->loop->settings->tls, connection->fd);
+    int r = connection->tls ? tls_handshake(connection->tls) : -ENOMEM;
+    if (r == 0) {
+        connection->state = CONNECTION_NEGOTIATING;
+        negotiate_encrypted(&connection->negotiation);
+    } else if (r != -EAGAIN)
+        connection_drop(connection);
+}
+
+static bool handshake_wants_to_send(const struct connection *connection)
+{
+    return connection->state == CONNECTION_HANDSHAKE && connection->tls &&
+           tls_wants_to_send(connection->tls);
+}
+
 /* -- Receiving. -- */
 
 static void negotiate(struct connection *connection)
@@ -162,6 +200,8 @@ static void negotiate(struct connection *connection)
         connection->out_end += (uint32_t)made;
         if (state == NEGOTIATE_CLOSE)
             connection_end(connection);
+        else if (state == NEGOTIATE_STARTTLS)
+            begin_handshake(connection);
         else if (state == NEGOTIATE_DONE) {
             connection->state = CONNECTION_SERVING;
             event_del(connection->deadline);
@@ -249,14 +289,23 @@ static void take_in(struct connection *connection, uint32_t bytes)
         transmit_filled(connection);
 }
 
+/* How many bytes, 0 at the end, or a negative errno. */
+static ssize_t receive_some(struct connection *connection, uint8_t *to, uint32_t room)
+{
+    if (connection->tls)
+        return tls_receive(connection->tls, to, room);
+    ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT);
+    return got < 0 ? -errno : got;
+}
+
 /* Whether there may be more. */
 static bool receive(struct connection *connection, bool closed)
 {
     uint8_t *to;
     uint32_t room = room_to_receive(connection, &to);
-    ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT);
+    ssize_t got = receive_some(connection, to, room);
 
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    if (got == -EAGAIN || got == -EWOULDBLOCK || got == -EINTR)
         return false;
     if (got <= 0) {
         connection_drop(connection);
@@ -291,10 +340,16 @@ static void settle(struct connection *connection)
         close_connection(connection);
         return;
     }
-    want(connection->readable, &connection->reading,
-         connection->state <= CONNECTION_SERVING && !connection->is_stalled);
+    bool reads = connection->state <= CONNECTION_SERVING && !connection->is_stalled &&
+                 !handshake_wants_to_send(connection);
+    want(connection->readable, &connection->reading, reads);
     want(connection->writable, &connection->writing,
-         connection->state != CONNECTION_GONE && output_is_waiting(connection));
+         connection->state != CONNECTION_GONE &&
+             (output_is_waiting(connection) || handshake_wants_to_send(connection)));
+    /* By a timer, so that the others of the loop have their turn first. */
+    if (reads && connection->tls && connection->state != CONNECTION_HANDSHAKE &&
+        tls_has_input(connection->tls))
+        event_add(connection->again, &(const struct timeval){0});
 }
 
 void connection_go_on(struct connection *connection)
@@ -322,18 +377,34 @@ static void on_readable(int fd, short what, void *opaque)
     bool closed = what & EV_CLOSED;
 
     (void)fd;
+    if (connection->state == CONNECTION_HANDSHAKE)
+        go_on_with_handshake(connection);
     for (unsigned turn = 0; turn < TURNS_MAX; turn++)
-        if (!receive(connection, closed) || connection->is_stalled ||
-            connection->state > CONNECTION_SERVING)
+        if (connection->state > CONNECTION_SERVING ||
+            connection->state == CONNECTION_HANDSHAKE || connection->is_stalled ||
+            !receive(connection, closed))
             break;
     connection_go_on(connection);
 }
 
 static void on_writable(int fd, short what, void *opaque)
 {
+    struct connection *connection = opaque;
+
     (void)fd;
     (void)what;
-    connection_go_on(opaque);
+    if (connection->state == CONNECTION_HANDSHAKE)
+        go_on_with_handshake(connection);
+    connection_go_on(connection);
+}
+
+static void on_again(int fd, short what, void *opaque)
+{
+    const struct connection *connection = opaque;
+
+    (void)what;
+    if (connection->reading)
+        on_readable(fd, 0, opaque);
 }
 
 static void on_deadline(int fd, short what, void *opaque)
@@ -344,10 +415,10 @@ static void on_deadline(int fd, short what, void *opaque)
     settle(opaque);
 }
 
-int connection_open(struct reactor *loop, int fd, const struct export_table *exports,
-                    bool lock_in_ram)
+int connection_open(struct reactor *loop, int fd)
 {
-    struct connection *connection = new_memory(lock_in_ram);
+    const struct reactor_settings *settings = loop->settings;
+    struct connection *connection = new_memory(settings->lock_in_ram);
 
     if (!connection)
         return -ENOMEM;
@@ -365,13 +436,15 @@ int connection_open(struct reactor *loop, int fd, const struct export_table *exp
     connection->writable =
         event_new(loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
     connection->deadline = evtimer_new(loop->base, on_deadline, connection);
-    if (!connection->readable || !connection->writable || !connection->deadline) {
+    connection->again = evtimer_new(loop->base, on_again, connection);
+    if (!connection->readable || !connection->writable || !connection->deadline ||
+        !connection->again) {
         free_memory(connection);
         return -ENOMEM;
     }
     reactor_add(connection);
     set_deadline(connection, CONNECTION_NEGOTIATION_S);
-    negotiate_begin(&connection->negotiation, exports);
+    negotiate_begin(&connection->negotiation, settings->exports, settings->tls_mode);
     connection->out_end = (uint32_t)negotiate_greet(connection->out);
     connection_go_on(connection);
     return 0;

@@ -9,6 +9,7 @@
 
 #include "connection.h"
 #include "reactor.h"
+#include "tls.h"
 
 #define PIECES_MAX 64
 
@@ -87,20 +88,29 @@ static void take_off(struct connection *connection, size_t bytes)
         bytes = take_off_request(connection, bytes);
 }
 
+/* How many bytes, or a negative errno. */
+static ssize_t send_some(struct connection *connection, struct iovec *pieces, int count)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
+
+    if (connection->tls)
+        return tls_send(connection->tls, pieces, count);
+    ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent < 0 ? -errno : sent;
+}
+
 void output_flush(struct connection *connection)
 {
     while (output_is_waiting(connection) && connection->state != CONNECTION_GONE) {
         struct iovec pieces[PIECES_MAX];
-        struct msghdr message = {.msg_iov = pieces};
+        ssize_t sent = send_some(connection, pieces, gather(connection, pieces));
 
-        message.msg_iovlen = (size_t)gather(connection, pieces);
-        ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) {
             take_off(connection, (size_t)sent);
             connection->loop->sends++;
-        } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        } else if (sent == -EAGAIN || sent == -EWOULDBLOCK)
             return;
-        else if (errno != EINTR)
+        else if (sent != -EINTR)
             connection_drop(connection);
     }
 }

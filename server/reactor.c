@@ -56,10 +56,7 @@ void reactor_remove(struct connection *connection)
 
 static void open_connection(struct reactor *loop, int fd)
 {
-    const struct reactor_settings *settings = loop->settings;
-
-    if (!loop->is_stopping &&
-        connection_open(loop, fd, settings->exports, settings->lock_in_ram) == 0)
+    if (!loop->is_stopping && connection_open(loop, fd) == 0)
         return;
     close(fd);
     atomic_fetch_sub(&loop->connection_count, 1);

@@ -24,6 +24,7 @@
 
 #include "export.h"
 #include "request.h"
+#include "tls.h"
 
 #define LOOP_CONNECTIONS_MAX 4096u
 
@@ -33,6 +34,8 @@ struct connection;
 struct reactor_settings {
     const struct export_table *exports;
     struct workers *workers;
+    struct tls *tls; /* NULL with TLS_OFF */
+    enum tls_mode tls_mode;
     unsigned poll_us; /* 0: it does not poll */
     bool lock_in_ram;
 };

@@ -162,6 +162,55 @@ static int set_pid_file(struct settings *settings, const char *value,
     return settings->pid_file ? 0 : -EINVAL;
 }
 
+static int set_tls(struct settings *settings, const char *value, struct reason *reason)
+{
+    static const char *const words[] = {
+        [TLS_OFF] = "off", [TLS_ON] = "on", [TLS_REQUIRE] = "require"};
+
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(value, words[i]) == 0) {
+            settings->tls.mode = (enum tls_mode)i;
+            return 0;
+        }
+    return reason_say(reason, -EINVAL,
+                      "tls=%s: neither off nor on nor require; write for example "
+                      "tls=require",
+                      value);
+}
+
+static int set_tls_certificates(struct settings *settings, const char *value,
+                                struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(reason, -EINVAL,
+                          "tls-certificates=: no directory; write for example "
+                          "tls-certificates=/etc/pki/zslot");
+    settings->tls.certificates = absolute(value, reason);
+    return settings->tls.certificates ? 0 : -EINVAL;
+}
+
+static int set_tls_psk(struct settings *settings, const char *value,
+                       struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(reason, -EINVAL,
+                          "tls-psk=: no file; write for example "
+                          "tls-psk=/etc/zslot/keys.psk");
+    settings->tls.psk = absolute(value, reason);
+    return settings->tls.psk ? 0 : -EINVAL;
+}
+
+static int set_tls_verify_peer(struct settings *settings, const char *value,
+                               struct reason *reason)
+{
+    if (parse_bool(value, &settings->tls.verify_peer) < 0)
+        return reason_say(reason, -EINVAL,
+                          "tls-verify-peer=%s: neither yes nor no; write "
+                          "tls-verify-peer=true or tls-verify-peer=false",
+                          value);
+    return 0;
+}
+
 static bool is_option(const char *key)
 {
     static const char *const keys[] = {
@@ -257,6 +306,7 @@ int settings_add_export(struct settings *settings, const char *name,
 void settings_begin_arguments(struct settings *settings)
 {
     settings->are_arguments = true;
+    settings->file_settings = settings->seen;
     settings->seen = 0;
     for (unsigned i = 0; i < settings->export_count; i++) {
         settings->file_seen[i] = settings->exports[i].options.seen;
@@ -283,8 +333,39 @@ int settings_argument(struct settings *settings, const char *argument,
     return settings_set(settings, key, equals + 1, reason);
 }
 
+/* With tls=off, said by somebody, the rest may stay where it is. */
+static int complete_tls(const struct settings *settings, struct reason *reason)
+{
+    const struct tls_settings *tls = &settings->tls;
+
+    if (!(settings->seen & 1u << SETTING_tls) &&
+        (tls->certificates || tls->psk || tls->verify_peer))
+        return reason_say(reason, -EINVAL,
+                          "%s is about TLS, and nothing turns that on; write "
+                          "tls=require too",
+                          tls->psk            ? "tls-psk"
+                          : tls->certificates ? "tls-certificates"
+                                              : "tls-verify-peer");
+    if (tls->mode == TLS_OFF)
+        return 0;
+    if (!tls->certificates == !tls->psk)
+        return reason_say(
+            reason, -EINVAL,
+            "tls: %s; write either tls-certificates=DIRECTORY or tls-psk=FILE",
+            tls->psk ? "certificates and keys cannot be used together"
+                     : "nothing says by what both sides know each other");
+    if (tls->verify_peer && !tls->certificates)
+        return reason_say(reason, -EINVAL,
+                          "tls-verify-peer is about certificates, and there are "
+                          "none; leave it out, since a key is checked always");
+    return 0;
+}
+
 int settings_complete(struct settings *settings, struct reason *reason)
 {
+    settings->seen |= settings->file_settings;
+    if (complete_tls(settings, reason) < 0)
+        return -EINVAL;
     for (unsigned i = 0; i < settings->export_count; i++) {
         struct export_settings *export = &settings->exports[i];
         struct reason why;

@@ -24,6 +24,7 @@
 #include "listen.h"
 #include "options.h"
 #include "reason.h"
+#include "tls.h"
 
 #define SETTINGS_THREADS_MAX 256
 #define SETTINGS_POLL_US_MAX 10000
@@ -42,10 +43,11 @@ struct export_settings {
 };
 
 struct settings {
-    unsigned seen;         /* a bit for each setting, of the file or of the arguments */
-    bool are_arguments;    /* what is set now */
-    bool has_sections;     /* in the file, one for each export */
-    unsigned export_count; /* at least 1 */
+    unsigned seen; /* a bit for each setting, of the file or of the arguments */
+    unsigned file_settings; /* those of them that the file gave */
+    bool are_arguments;     /* what is set now */
+    bool has_sections;      /* in the file, one for each export */
+    unsigned export_count;  /* at least 1 */
     struct export_settings exports[EXPORTS_MAX];
     unsigned file_seen[EXPORTS_MAX]; /* options that the file gave */
 
@@ -54,6 +56,7 @@ struct settings {
     unsigned threads, poll_us, max_connections;
     bool foreground;
     const char *pid_file;
+    struct tls_settings tls;
 };
 
 /* What --help prints, after the volume's own. */

@@ -41,6 +41,7 @@ struct server {
     struct settings settings;
     struct listener listener;
     struct volumes volumes;
+    struct tls *tls;
     struct reactor_settings reactor_settings;
     struct workers workers;
     struct reactor *loops;
@@ -165,6 +166,8 @@ static int open_all(struct server *server)
 {
     struct reason reason;
 
+    if (tls_open(&server->settings.tls, &server->tls, &reason) < 0)
+        return complain(&reason);
     if (open_listener(server) < 0)
         return -1;
     if (volumes_open(&server->volumes, &server->settings, &reason) < 0)
@@ -230,6 +233,8 @@ static int start_threads(struct server *server)
     server->reactor_settings = (struct reactor_settings){
         .exports = &server->volumes.table,
         .workers = &server->workers,
+        .tls = server->tls,
+        .tls_mode = settings->tls.mode,
         .poll_us = settings->poll_us,
         .lock_in_ram = locks_in_ram(settings),
     };
@@ -354,5 +359,6 @@ int main(int argc, char **argv)
 close:
     listen_close(&server.listener);
     volumes_close(&server.volumes);
+    tls_close(server.tls);
     return status;
 }

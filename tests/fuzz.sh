@@ -23,7 +23,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/zslot-fuzz.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 read -r -a libs <<<"${LIBS:-$(pkg-config --libs libzstd liblz4 libxxhash libevent libevent_pthreads \
-    liburing blkid libnbd)} -lpthread"
+    liburing blkid libnbd gnutls)} -lpthread"
 flags=(-std=gnu11 -O1 -g -w -D_GNU_SOURCE -DHAVE_CONFIG_H "-fsanitize=fuzzer,address,undefined"
     -fno-sanitize-recover=undefined
     -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$top/server")
