@@ -20,6 +20,7 @@
 #ifndef ZSLOT_ANSWER_H
 #define ZSLOT_ANSWER_H
 
+#include "face.h"
 #include "job.h"
 #include "serve.h"
 #include "volume.h"
@@ -27,6 +28,8 @@
 struct answer {
     struct volume *volume;
     struct jobs *jobs;
+    face_numbers_fn *face; /* NULL: it has none */
+    void *face_opaque;
 };
 
 void answer_request(void *answer, const struct http_request *request,

@@ -39,6 +39,14 @@ int control_open(const struct options *options, struct volume *volume,
     return 0;
 }
 
+void control_set_face(struct control *control, face_numbers_fn *fn, void *opaque)
+{
+    if (!control)
+        return;
+    control->answer.face = fn;
+    control->answer.face_opaque = opaque;
+}
+
 struct start {
     struct control *control;
     int result;

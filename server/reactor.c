@@ -4,6 +4,7 @@
 #include "reactor.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -180,27 +181,29 @@ void reactor_stop(struct reactor *loop)
 
 static void poll_a_while(struct reactor *loop)
 {
-    uint64_t for_ns = (uint64_t)loop->settings->poll_us * 1000;
+    const int64_t for_ns = (int64_t)loop->settings->poll_us * 1000;
 
     if (loop->sends == loop->poll.sends)
         return;
-    uint64_t start = now_ns();
-    loop->poll.account_ns += (start - loop->poll.last_ns) / POLL_SHARE;
+    const uint64_t begun = now_ns();
+    loop->poll.account_ns += (int64_t)((begun - loop->poll.last_ns) / POLL_SHARE);
     if (loop->poll.account_ns > POLL_ACCOUNT_NS)
         loop->poll.account_ns = POLL_ACCOUNT_NS;
-    loop->poll.last_ns = start;
+    loop->poll.last_ns = begun;
     if (loop->poll.account_ns < for_ns)
         return;
 
-    uint64_t now = start;
+    uint64_t start = begun, now;
     do {
         loop->poll.sends = loop->sends;
         event_base_loop(loop->base, EVLOOP_NONBLOCK);
         now = now_ns();
         if (loop->sends != loop->poll.sends)
             start = now;
-    } while (now - start < for_ns);
-    loop->poll.account_ns -= for_ns;
+    } while ((int64_t)(now - start) < for_ns);
+    loop->poll.account_ns -= (int64_t)(now - start);
+    atomic_fetch_add_explicit(&loop->poll.total_ns, now - begun, memory_order_relaxed);
+    atomic_fetch_add_explicit(&loop->poll.vain_ns, now - start, memory_order_relaxed);
 }
 
 static void *run(void *opaque)
@@ -258,6 +261,24 @@ int reactor_start(struct reactor *loop, const struct reactor_settings *settings)
 fail:
     reactor_free(loop);
     return r;
+}
+
+unsigned reactor_numbers(const struct reactor *loops, unsigned count,
+                         struct face_number numbers[FACE_NUMBERS_MAX])
+{
+    uint64_t connections = 0, poll_ns = 0, vain_ns = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        connections += atomic_load(&loops[i].connection_count);
+        poll_ns += atomic_load_explicit(&loops[i].poll.total_ns, memory_order_relaxed);
+        vain_ns += atomic_load_explicit(&loops[i].poll.vain_ns, memory_order_relaxed);
+    }
+    const struct face_number all[] = {{"threads", count, false},
+                                      {"connections", connections, false},
+                                      {"poll_time", poll_ns, true},
+                                      {"poll_time_in_vain", vain_ns, true}};
+    memcpy(numbers, all, sizeof all);
+    return sizeof all / sizeof *all;
 }
 
 bool reactor_join(struct reactor *loop)

@@ -9,7 +9,7 @@
  * Polling. After it has sent an answer the loop asks for events again and again for poll_us before it
  * sleeps: the next request of a client that waits for one answer at a time then finds it awake. What
  * is polled in vain is paid from an account that gets a quarter of the time that passes, so that
- * waiting takes a quarter of a processor at most.
+ * waiting takes a quarter of a processor at most; total_ns and vain_ns say how much it was.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "export.h"
+#include "face.h"
 #include "request.h"
 #include "tls.h"
 
@@ -54,8 +55,11 @@ struct reactor {
     uint64_t sends;
 
     struct {
-        uint64_t account_ns, last_ns;
+        int64_t account_ns; /* below 0 when it lost its processor meanwhile */
+        uint64_t last_ns;
         uint64_t sends; /* when it last began */
+        /* Since the start, for others to read: all of it, and what found nothing. */
+        _Atomic uint64_t total_ns, vain_ns;
     } poll;
 
     pthread_mutex_t mutex; /* guards: */
@@ -81,6 +85,10 @@ bool reactor_join(struct reactor *loop);
 
 /* After that, and after the workers have ended. */
 void reactor_free(struct reactor *loop);
+
+/* What control endpoints tell of REACTORS, of which there are COUNT. */
+unsigned reactor_numbers(const struct reactor *loops, unsigned count,
+                         struct face_number numbers[FACE_NUMBERS_MAX]);
 
 /* -- For connections. -- */
 

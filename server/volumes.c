@@ -49,9 +49,11 @@ int volumes_open(struct volumes *volumes, const struct settings *settings,
     return 0;
 }
 
-int volumes_start(struct volumes *volumes, struct reason *reason)
+int volumes_start(struct volumes *volumes, face_numbers_fn *fn, void *opaque,
+                  struct reason *reason)
 {
     for (unsigned i = 0; i < volumes->count; i++) {
+        control_set_face(volumes->controls[i], fn, opaque);
         int r = volume_start(volumes->volumes[i], reason);
         if (r == 0)
             r = control_start(volumes->controls[i], reason);

@@ -27,10 +27,14 @@ struct volumes {
  * opened is closed by volumes_close(). */
 int volumes_open(struct volumes *volumes, const struct settings *settings,
                  struct reason *reason);
-int volumes_start(struct volumes *volumes, struct reason *reason);
+/* FN says what control endpoints tell of the server. */
+int volumes_start(struct volumes *volumes, face_numbers_fn *fn, void *opaque,
+                  struct reason *reason);
 
-/* After all connections have ended.  Controls first, alone if need be. */
+/* While all that FN tells of is there. */
 void volumes_close_controls(struct volumes *volumes);
+
+/* After all connections have ended. */
 void volumes_close(struct volumes *volumes);
 
 #endif

@@ -261,6 +261,13 @@ static int write_pid_file(const char *path)
     return fclose(file) == 0 ? 0 : -errno;
 }
 
+static unsigned get_numbers(void *opaque, struct face_number numbers[FACE_NUMBERS_MAX])
+{
+    const struct server *server = opaque;
+
+    return reactor_numbers(server->loops, server->loops_started, numbers);
+}
+
 static int start_all(struct server *server)
 {
     const char *pid_file = server->settings.pid_file;
@@ -271,7 +278,7 @@ static int start_all(struct server *server)
         fprintf(stderr, "zslotd: cannot start its threads: %s\n", strerror(-r));
         return -1;
     }
-    if (volumes_start(&server->volumes, &reason) < 0)
+    if (volumes_start(&server->volumes, get_numbers, server, &reason) < 0)
         return complain(&reason);
     r = accept_start(&server->acceptor, &server->listener, server->loops,
                      server->loops_started, server->settings.max_connections);
@@ -348,10 +355,10 @@ int main(int argc, char **argv)
         notify_send("STOPPING=1");
         status = EXIT_SUCCESS;
     }
+    volumes_close_controls(&server.volumes); /* they tell of the loops */
     if (!stop_threads(&server)) {
         fprintf(stderr, "zslotd: a request does not come to its end; leaving it\n");
         listen_close(&server.listener);
-        volumes_close_controls(&server.volumes);
         _exit(EXIT_FAILURE);
     }
     if (server.settings.pid_file && status == EXIT_SUCCESS)

@@ -67,6 +67,7 @@ cmp pages back
 
 # each_has_a_control_endpoint_of_its_own
 [ "$(number control-small .compressor)" = '"zstd:1"' ] || fail "the small one's compressor"
+[ "$(number control-small .server.threads)" = 2 ] || fail "what is said of the server"
 [ "$(number control-large .compressor)" = '"lz4"' ] || fail "the large one's compressor"
 [ "$(stat -c %a control-small control-large | tr '\n' ' ')" = '600 660 ' ] || fail "their modes"
 for one in small large; do
