@@ -24,6 +24,10 @@
 /* A client that sends without a pause does not keep the others of its loop waiting. */
 #define TURNS_MAX 4u
 
+/* After so many requests of a batch, whether the client is still there: one that takes its answers
+ * while they are made never stalls, and thousands of small requests fit into a batch. */
+#define LOOK_EVERY 32u
+
 /* -- Opening and closing. -- */
 
 static const size_t own_bytes = (sizeof(struct connection) + VOLUME_PAGE_BYTES - 1) /
@@ -220,12 +224,24 @@ static void discard(struct connection *connection)
     connection->discard_bytes -= bytes;
 }
 
+/* Whether what has been received is still to be done. */
+static bool is_wanted(const struct connection *connection)
+{
+    return connection_is_there(connection) || transmit_ends_with_disc(connection);
+}
+
 static void serve(struct connection *connection)
 {
+    unsigned done = 0;
+
     while (connection->state == CONNECTION_SERVING && !connection->filling) {
         discard(connection);
         switch (transmit_step(connection)) {
         case TRANSMIT_DONE:
+            if (++done % LOOK_EVERY == 0 && !is_wanted(connection)) {
+                connection_drop(connection);
+                return;
+            }
             break;
         case TRANSMIT_MORE:
             return;
@@ -357,7 +373,7 @@ void connection_go_on(struct connection *connection)
     output_flush(connection);
     while (connection->is_stalled && connection->state <= CONNECTION_SERVING) {
         /* It may have been long. */
-        if (!connection_is_there(connection)) {
+        if (!is_wanted(connection)) {
             connection_drop(connection);
             break;
         }

@@ -22,7 +22,7 @@
  * is with a worker.  A client that has closed its end without DISC wants none of it any more, and may
  * have written the same pages by another connection: what a look at the socket finds of such a
  * one is not executed, and a worker looks before each page (volume_write_while()).  So does the loop
- * after a stall, and when it is told that the client has closed.
+ * after a stall, after some requests of a batch, and when it is told that the client has closed.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
