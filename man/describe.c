@@ -147,7 +147,7 @@ static void describe_metrics(void)
 static void describe_backing(void)
 {
 #define S(name, word, says)                                                            \
-    printf("=item B<%s>\n\n%c%s.\n\n", word, says[0] - 32, says + 1);
+    printf("=item B<%s>\n\n%c%s.\n\n", word, says[0] - 32, &says[1]);
     printf("=over 4\n\n");
     BACKING_STATES(S)
     printf("=back\n");
