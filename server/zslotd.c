@@ -89,6 +89,8 @@ static int find_file(int argc, char **argv, const char **path)
     for (int i = 1; i < argc; i++) {
         bool is_path = strncmp(argv[i], key, strlen(key)) == 0;
 
+        if (strncmp(argv[i], key, strlen(key) - 1) == 0 && !is_path)
+            return 0; /* no --KEY=VALUE: will be refused as such */
         if (!is_path && !is_name(argv[i]))
             continue;
         if (*path) {
