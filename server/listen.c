@@ -116,7 +116,7 @@ static int refuse_tcp(const char *all, struct reason *reason)
         all);
 }
 
-/* A number that there can be, or the name of a service: getaddrinfo() takes the rest of a number that is too
+/* A number that there can be, or the name of a service: getaddrinfo takes the rest of a number that is too
  * large. */
 static bool is_port(const char *text)
 {

@@ -26,7 +26,7 @@ read -r -a libs <<<"${LIBS:-$(pkg-config --libs libzstd liblz4 libxxhash libeven
     liburing blkid libnbd gnutls)} -lpthread"
 flags=(-std=gnu11 -O1 -g -w -D_GNU_SOURCE -DHAVE_CONFIG_H "-fsanitize=fuzzer,address,undefined"
     -fno-sanitize-recover=undefined
-    -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$top/server")
+    -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$top/control" -iquote "$top/server")
 
 for target in "${targets[@]}"; do
     sources=("$top/server/negotiate.c" "$top/server/nbd-protocol.c")
