@@ -128,7 +128,7 @@ int settings_read_file(struct settings *settings, const char *path,
                           "configuration file",
                           path, SETTINGS_FILE_BYTES_MAX);
     }
-    /* A smaller piece, since it is kept. */
-    char *smaller = realloc(text, bytes + 1);
-    return settings_read_text(settings, path, smaller ? smaller : text, bytes, reason);
+    /* What is set points into it. */
+    settings->file_text = text;
+    return settings_read_text(settings, path, text, bytes, reason);
 }

@@ -45,9 +45,10 @@ struct export_settings {
 struct settings {
     unsigned seen; /* a bit for each setting, of the file or of the arguments */
     unsigned file_settings; /* those of them that the file gave */
-    bool are_arguments;     /* what is set now */
-    bool has_sections;      /* in the file, one for each export */
-    unsigned export_count;  /* at least 1 */
+    char *file_text;
+    bool are_arguments;    /* what is set now */
+    bool has_sections;     /* in the file, one for each export */
+    unsigned export_count; /* at least 1 */
     struct export_settings exports[EXPORTS_MAX];
     unsigned file_seen[EXPORTS_MAX]; /* options that the file gave */
 
