@@ -45,7 +45,11 @@ static void get_stats(struct answer *answer, const struct http_request *request,
 
     (void)request;
     volume_report(answer->volume, &report);
-    give(response, 200, stats_json(&report));
+    json_t *json = stats_json(&report);
+    if (json && answer->face)
+        json_object_set_new(json, "server",
+                            stats_face_json(answer->face, answer->face_opaque));
+    give(response, 200, json);
 }
 
 static void get_metrics(struct answer *answer, const struct http_request *request,

@@ -23,6 +23,7 @@
 #ifndef ZSLOT_ANSWER_H
 #define ZSLOT_ANSWER_H
 
+#include "face.h"
 #include "job.h"
 #include "serve.h"
 #include "volume.h"
@@ -31,6 +32,8 @@ struct answer {
     struct volume *volume;
     struct jobs *jobs;
     bool reads_only;
+    face_numbers_fn *face; /* NULL: it has none */
+    void *face_opaque;
 };
 
 void answer_request(void *answer, const struct http_request *request,

@@ -48,6 +48,14 @@ int control_open(const struct options *options, struct volume *volume,
     return 0;
 }
 
+void control_set_face(struct control *control, face_numbers_fn *fn, void *opaque)
+{
+    if (!control)
+        return;
+    control->answer.face = fn;
+    control->answer.face_opaque = opaque;
+}
+
 /* Serves at *FD, if there is one, and takes it. */
 static int start_at(struct event_base *base, int *fd, struct answer *answer,
                     struct serve **serve)

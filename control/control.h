@@ -15,6 +15,7 @@
 #ifndef ZSLOT_CONTROL_H
 #define ZSLOT_CONTROL_H
 
+#include "face.h"
 #include "volume.h"
 
 struct control;
@@ -24,6 +25,10 @@ struct control;
  * sentence. */
 int control_open(const struct options *options, struct volume *volume,
                  struct control **control, struct reason *reason);
+
+/* Numbers that a face has of itself, for GET /v1/stats: FN fills in some and returns how many, in the
+ * thread of the volume's loop.  Before control_start(). */
+void control_set_face(struct control *control, face_numbers_fn *fn, void *opaque);
 
 /* Begins to answer.  NULL is fine, here and below. */
 int control_start(struct control *control, struct reason *reason);

@@ -105,3 +105,17 @@ json_t *stats_json(const struct report *report)
     json_object_set_new(json, "io_flusher", json_boolean(report->io_flusher));
     return json;
 }
+
+json_t *stats_face_json(face_numbers_fn *fn, void *opaque)
+{
+    struct face_number numbers[FACE_NUMBERS_MAX];
+    unsigned count = fn(opaque, numbers);
+    json_t *json = json_object();
+
+    for (unsigned i = 0; i < count; i++)
+        json_object_set_new(json, numbers[i].name,
+                            numbers[i].is_ns
+                                ? json_real((double)numbers[i].value / 1e9)
+                                : json_integer((json_int_t)numbers[i].value));
+    return json;
+}

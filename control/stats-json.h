@@ -12,10 +12,14 @@
 
 #include <jansson.h>
 
+#include "face.h"
 #include "report.h"
 
 /* NULL: no memory. */
 json_t *stats_json(const struct report *report);
+
+/* What FN says of a face. */
+json_t *stats_face_json(face_numbers_fn *fn, void *opaque);
 
 /* "zstd:1", "lz4" and so on. */
 void stats_compressor(const struct codec_choice *choice, char *text, size_t bytes);

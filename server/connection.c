@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "reactor.h"
 #include "transmit.h"
 
@@ -23,7 +23,15 @@
 
 /* A client that sends without a pause does not keep the others of its loop waiting. */
 #define TURNS_MAX 4u
-#define PIECES_MAX 64
+
+/* After so many requests of a batch, whether the client is still there: one that takes its answers
+ * while they are made never stalls, and thousands of small requests fit into a batch. */
+#define LOOK_EVERY 32u
+
+/* Answers of a batch leave when all of it is done, but the first of them are not held back for longer than
+ * that: the client can go on with them while the rest is done on another processor.  The time of some reads, or of
+ * a few writes; each sending costs a system call. */
+#define HOLD_NS 20000u
 
 /* -- Opening and closing. -- */
 
@@ -58,6 +66,8 @@ static void free_memory(struct connection *connection)
         event_free(connection->writable);
     if (connection->deadline)
         event_free(connection->deadline);
+    if (connection->again)
+        event_free(connection->again);
     munmap(connection, used_bytes + ARENA_BYTES);
 }
 
@@ -66,6 +76,8 @@ static void close_connection(struct connection *connection)
     int fd = connection->fd;
 
     reactor_remove(connection);
+    if (connection->tls)
+        tls_end(connection->tls);
     /* The events first: once it is closed, the number may be another thread's new socket. */
     free_memory(connection);
     close(fd);
@@ -106,111 +118,6 @@ bool connection_is_there(const struct connection *connection)
 const struct export *connection_export(const struct connection *connection)
 {
     return connection->negotiation.export;
-}
-
-/* -- Sending. -- */
-
-static bool has_output(const struct connection *connection)
-{
-    return connection->out_end > connection->out_start || connection->finished.first;
-}
-
-static uint32_t left_of(const struct request *request)
-{
-    return request->header_bytes + request->answer_bytes - request->sent_bytes;
-}
-
-static int add_request(struct iovec *pieces, int count, struct request *request)
-{
-    uint32_t sent = request->sent_bytes;
-
-    if (sent < request->header_bytes) {
-        pieces[count++] =
-            (struct iovec){request->header + sent, request->header_bytes - sent};
-        sent = 0;
-    } else
-        sent -= request->header_bytes;
-    if (sent < request->answer_bytes)
-        pieces[count++] =
-            (struct iovec){request->data + sent, request->answer_bytes - sent};
-    return count;
-}
-
-static int gather(struct connection *connection, struct iovec *pieces)
-{
-    struct request *request = connection->finished.first;
-    int count = 0;
-
-    if (request && request->sent_bytes > 0) {
-        count = add_request(pieces, count, request);
-        request = request->next;
-    }
-    if (connection->out_end > connection->out_start)
-        pieces[count++] = (struct iovec){connection->out + connection->out_start,
-                                         connection->out_end - connection->out_start};
-    for (; request && count + 2 <= PIECES_MAX; request = request->next)
-        count = add_request(pieces, count, request);
-    return count;
-}
-
-/* Takes off what has been sent of the first finished request; returns what is left of BYTES. */
-static size_t take_off_request(struct connection *connection, size_t bytes)
-{
-    struct request *request = connection->finished.first;
-    uint32_t left = left_of(request);
-
-    if (bytes < left) {
-        request->sent_bytes += (uint32_t)bytes;
-        return 0;
-    }
-    connection_request_free(request_queue_take(&connection->finished));
-    return bytes - left;
-}
-
-static void take_off(struct connection *connection, size_t bytes)
-{
-    struct request *first = connection->finished.first;
-
-    if (first && first->sent_bytes > 0)
-        bytes = take_off_request(connection, bytes);
-
-    uint32_t out = connection->out_end - connection->out_start;
-    uint32_t sent = bytes < out ? (uint32_t)bytes : out;
-    connection->out_start += sent;
-    if (connection->out_start == connection->out_end)
-        connection->out_start = connection->out_end = 0;
-    bytes -= sent;
-
-    while (bytes > 0)
-        bytes = take_off_request(connection, bytes);
-}
-
-/* Sends what the socket takes. */
-static void flush(struct connection *connection)
-{
-    while (has_output(connection) && connection->state != CONNECTION_GONE) {
-        struct iovec pieces[PIECES_MAX];
-        struct msghdr message = {.msg_iov = pieces};
-
-        message.msg_iovlen = (size_t)gather(connection, pieces);
-        ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent > 0) {
-            take_off(connection, (size_t)sent);
-            connection->loop->sends++;
-        } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return;
-        else if (errno != EINTR)
-            connection_drop(connection);
-    }
-}
-
-uint8_t *connection_out(struct connection *connection, uint32_t bytes)
-{
-    if (CONNECTION_OUT_BYTES - connection->out_end < bytes)
-        flush(connection);
-    if (CONNECTION_OUT_BYTES - connection->out_end < bytes)
-        return NULL;
-    return connection->out + connection->out_end;
 }
 
 /* -- Requests of workers. -- */
@@ -255,12 +162,46 @@ void connection_finish(struct request *request)
     request_queue_add(&connection->finished, request);
 }
 
+/* -- TLS. -- */
+
+/* What has come behind STARTTLS was put there by somebody in between, or is meant to be read as if it
+ * were encrypted. */
+static void begin_handshake(struct connection *connection)
+{
+    if (connection->in_start < connection->in_end)
+        connection_drop(connection);
+    else
+        connection->state = CONNECTION_HANDSHAKE;
+}
+
+static void go_on_with_handshake(struct connection *connection)
+{
+    /* The answer to STARTTLS first, which is the last in the clear. */
+    output_flush(connection);
+    if (output_is_waiting(connection) || connection->state != CONNECTION_HANDSHAKE)
+        return;
+    if (!connection->tls)
+        connection->tls = tls_begin(connection->loop->settings->tls, connection->fd);
+    int r = connection->tls ? tls_handshake(connection->tls) : -ENOMEM;
+    if (r == 0) {
+        connection->state = CONNECTION_NEGOTIATING;
+        negotiate_encrypted(&connection->negotiation);
+    } else if (r != -EAGAIN)
+        connection_drop(connection);
+}
+
+static bool handshake_wants_to_send(const struct connection *connection)
+{
+    return connection->state == CONNECTION_HANDSHAKE && connection->tls &&
+           tls_wants_to_send(connection->tls);
+}
+
 /* -- Receiving. -- */
 
 static void negotiate(struct connection *connection)
 {
     while (connection->state == CONNECTION_NEGOTIATING) {
-        uint8_t *out = connection_out(connection, NEGOTIATE_OUT_BYTES);
+        uint8_t *out = output_room(connection, NEGOTIATE_OUT_BYTES);
         size_t used, made;
 
         if (!out) {
@@ -274,6 +215,8 @@ static void negotiate(struct connection *connection)
         connection->out_end += (uint32_t)made;
         if (state == NEGOTIATE_CLOSE)
             connection_end(connection);
+        else if (state == NEGOTIATE_STARTTLS)
+            begin_handshake(connection);
         else if (state == NEGOTIATE_DONE) {
             connection->state = CONNECTION_SERVING;
             event_del(connection->deadline);
@@ -292,12 +235,39 @@ static void discard(struct connection *connection)
     connection->discard_bytes -= bytes;
 }
 
+/* Whether what has been received is still to be done. */
+static bool is_wanted(const struct connection *connection)
+{
+    return connection_is_there(connection) || transmit_ends_with_disc(connection);
+}
+
+/* When answers were sent last. */
+static uint64_t send_the_first(struct connection *connection, uint64_t sent_ns)
+{
+    /* After the last request of a batch all leave anyway. */
+    if (connection->in_end - connection->in_start < NBD_REQUEST_BYTES)
+        return sent_ns;
+    uint64_t now = reactor_now_ns();
+    if (now - sent_ns < HOLD_NS)
+        return sent_ns;
+    output_flush(connection);
+    return now;
+}
+
 static void serve(struct connection *connection)
 {
+    uint64_t sent_ns = reactor_now_ns();
+    unsigned done = 0;
+
     while (connection->state == CONNECTION_SERVING && !connection->filling) {
         discard(connection);
         switch (transmit_step(connection)) {
         case TRANSMIT_DONE:
+            if (++done % LOOK_EVERY == 0 && !is_wanted(connection)) {
+                connection_drop(connection);
+                return;
+            }
+            sent_ns = send_the_first(connection, sent_ns);
             break;
         case TRANSMIT_MORE:
             return;
@@ -361,14 +331,23 @@ static void take_in(struct connection *connection, uint32_t bytes)
         transmit_filled(connection);
 }
 
+/* How many bytes, 0 at the end, or a negative errno. */
+static ssize_t receive_some(struct connection *connection, uint8_t *to, uint32_t room)
+{
+    if (connection->tls)
+        return tls_receive(connection->tls, to, room);
+    ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT);
+    return got < 0 ? -errno : got;
+}
+
 /* Whether there may be more. */
 static bool receive(struct connection *connection, bool closed)
 {
     uint8_t *to;
     uint32_t room = room_to_receive(connection, &to);
-    ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT);
+    ssize_t got = receive_some(connection, to, room);
 
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    if (got == -EAGAIN || got == -EWOULDBLOCK || got == -EINTR)
         return false;
     if (got <= 0) {
         connection_drop(connection);
@@ -395,32 +374,39 @@ static void want(struct event *event, bool *is_added, bool wanted)
 /* Waits for what there now is to wait for. */
 static void settle(struct connection *connection)
 {
-    bool is_over = connection->state == CONNECTION_GONE ||
-                   (connection->state == CONNECTION_ENDING && !has_output(connection));
+    bool is_over =
+        connection->state == CONNECTION_GONE ||
+        (connection->state == CONNECTION_ENDING && !output_is_waiting(connection));
 
     if (is_over && connection->busy == 0) {
         close_connection(connection);
         return;
     }
-    want(connection->readable, &connection->reading,
-         connection->state <= CONNECTION_SERVING && !connection->is_stalled);
+    bool reads = connection->state <= CONNECTION_SERVING && !connection->is_stalled &&
+                 !handshake_wants_to_send(connection);
+    want(connection->readable, &connection->reading, reads);
     want(connection->writable, &connection->writing,
-         connection->state != CONNECTION_GONE && has_output(connection));
+         connection->state != CONNECTION_GONE &&
+             (output_is_waiting(connection) || handshake_wants_to_send(connection)));
+    /* By a timer, so that the others of the loop have their turn first. */
+    if (reads && connection->tls && connection->state != CONNECTION_HANDSHAKE &&
+        tls_has_input(connection->tls))
+        event_add(connection->again, &(const struct timeval){0});
 }
 
 void connection_go_on(struct connection *connection)
 {
-    flush(connection);
+    output_flush(connection);
     while (connection->is_stalled && connection->state <= CONNECTION_SERVING) {
         /* It may have been long. */
-        if (!connection_is_there(connection)) {
+        if (!is_wanted(connection)) {
             connection_drop(connection);
             break;
         }
         connection->is_stalled = false;
         handle(connection, false);
         uint64_t before = connection->loop->sends;
-        flush(connection);
+        output_flush(connection);
         if (connection->loop->sends == before)
             break; /* there will be an event: it is writable, or a request comes back */
     }
@@ -433,18 +419,34 @@ static void on_readable(int fd, short what, void *opaque)
     bool closed = what & EV_CLOSED;
 
     (void)fd;
+    if (connection->state == CONNECTION_HANDSHAKE)
+        go_on_with_handshake(connection);
     for (unsigned turn = 0; turn < TURNS_MAX; turn++)
-        if (!receive(connection, closed) || connection->is_stalled ||
-            connection->state > CONNECTION_SERVING)
+        if (connection->state > CONNECTION_SERVING ||
+            connection->state == CONNECTION_HANDSHAKE || connection->is_stalled ||
+            !receive(connection, closed))
             break;
     connection_go_on(connection);
 }
 
 static void on_writable(int fd, short what, void *opaque)
 {
+    struct connection *connection = opaque;
+
     (void)fd;
     (void)what;
-    connection_go_on(opaque);
+    if (connection->state == CONNECTION_HANDSHAKE)
+        go_on_with_handshake(connection);
+    connection_go_on(connection);
+}
+
+static void on_again(int fd, short what, void *opaque)
+{
+    const struct connection *connection = opaque;
+
+    (void)what;
+    if (connection->reading)
+        on_readable(fd, 0, opaque);
 }
 
 static void on_deadline(int fd, short what, void *opaque)
@@ -455,10 +457,10 @@ static void on_deadline(int fd, short what, void *opaque)
     settle(opaque);
 }
 
-int connection_open(struct reactor *loop, int fd, const struct export_table *exports,
-                    bool lock_in_ram)
+int connection_open(struct reactor *loop, int fd)
 {
-    struct connection *connection = new_memory(lock_in_ram);
+    const struct reactor_settings *settings = loop->settings;
+    struct connection *connection = new_memory(settings->lock_in_ram);
 
     if (!connection)
         return -ENOMEM;
@@ -476,13 +478,15 @@ int connection_open(struct reactor *loop, int fd, const struct export_table *exp
     connection->writable =
         event_new(loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
     connection->deadline = evtimer_new(loop->base, on_deadline, connection);
-    if (!connection->readable || !connection->writable || !connection->deadline) {
+    connection->again = evtimer_new(loop->base, on_again, connection);
+    if (!connection->readable || !connection->writable || !connection->deadline ||
+        !connection->again) {
         free_memory(connection);
         return -ENOMEM;
     }
     reactor_add(connection);
     set_deadline(connection, CONNECTION_NEGOTIATION_S);
-    negotiate_begin(&connection->negotiation, exports);
+    negotiate_begin(&connection->negotiation, settings->exports, settings->tls_mode);
     connection->out_end = (uint32_t)negotiate_greet(connection->out);
     connection_go_on(connection);
     return 0;

@@ -7,6 +7,9 @@
  *
  *   NEGOTIATING  --the handshake's end-->                        SERVING
  *   NEGOTIATING  --no end of it in time, a bad one-->            ENDING
+ *   NEGOTIATING  --STARTTLS, and nothing behind it-->            HANDSHAKE
+ *   HANDSHAKE    --both sides are known-->                       NEGOTIATING
+ *   HANDSHAKE    --they are not, or not in time-->               GONE
  *   SERVING      --DISC, or connection_end() when we stop-->     ENDING
  *   any          --the client has gone, or sends no request-->   GONE
  *   ENDING       --all is answered and sent-->                   closed
@@ -19,7 +22,7 @@
  * is with a worker.  A client that has closed its end without DISC wants none of it any more, and may
  * have written the same pages by another connection: what a look at the socket finds of such a
  * one is not executed, and a worker looks before each page (volume_write_while()).  So does the loop
- * after a stall, and when it is told that the client has closed.
+ * after a stall, after some requests of a batch, and when it is told that the client has closed.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -33,6 +36,7 @@
 #include "arena.h"
 #include "negotiate.h"
 #include "request.h"
+#include "tls.h"
 
 #define CONNECTION_IN_BYTES 262144u
 #define CONNECTION_OUT_BYTES 262144u
@@ -46,6 +50,7 @@ _Static_assert(CONNECTION_IN_BYTES >= NBD_REQUEST_BYTES + REQUEST_INLINE_BYTES &
 
 enum connection_state {
     CONNECTION_NEGOTIATING,
+    CONNECTION_HANDSHAKE, /* of TLS */
     CONNECTION_SERVING,
     CONNECTION_ENDING,
     CONNECTION_GONE
@@ -57,12 +62,14 @@ struct connection {
     struct reactor *loop;
     struct connection *next, **link; /* of the loop's list */
     int fd;
+    struct tls_session *tls; /* NULL: in the clear */
     enum connection_state state;
     struct negotiation negotiation;
     _Atomic bool said_disc;
     _Atomic bool is_gone; /* state is GONE; for workers */
 
     struct event *readable, *writable, *deadline;
+    struct event *again;   /* TLS has input that the socket does not tell of */
     bool reading, writing; /* which of them is added */
     bool is_stalled;
     bool is_touched; /* on the loop's list of those that have something to go on with */
@@ -76,10 +83,11 @@ struct connection {
     struct request *filling;
 
     /* What is to be sent: first what remains of the first of finished, if a part of it has been
-     * sent; then out[out_start..out_end); then finished. */
+     * sent, or is within TLS on its way; then out[out_start..out_end); then finished. */
     uint8_t *out;
     uint32_t out_start, out_end;
     struct request_queue finished;
+    bool first_is_within_tls;
 
     struct arena arena;
     struct request *free;
@@ -88,8 +96,7 @@ struct connection {
 };
 
 /* Takes FD, which does not block.  -ENOMEM: FD is still the caller's. */
-int connection_open(struct reactor *loop, int fd, const struct export_table *exports,
-                    bool lock_in_ram);
+int connection_open(struct reactor *loop, int fd);
 
 /* REQUEST has come back from a worker. */
 void connection_finish(struct request *request);
@@ -109,10 +116,6 @@ bool connection_is_there(const struct connection *connection);
 const struct export *connection_export(const struct connection *connection);
 
 /* -- For transmit.c. -- */
-
-/* Makes room for BYTES at the end of out, by sending if need be.  NULL: the client does not take it
- * now. */
-uint8_t *connection_out(struct connection *connection, uint32_t bytes);
 
 /* A free request, with BYTES of data if that is not 0.  NULL: not now. */
 struct request *connection_request(struct connection *connection, uint32_t bytes);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#define EXPORTS_MAX 128u
 #define EXPORT_NAME_BYTES_MAX 255u
 
 struct volume;

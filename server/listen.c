@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -23,7 +24,8 @@
 #define ACTIVATED_FIRST 3 /* SD_LISTEN_FDS_START */
 #define PORT_BYTES_MAX 16
 
-static int add(struct listener *listener, int fd, const char *unix_path)
+/* UNIX_PATH is taken on success. */
+static int add(struct listener *listener, int fd, char *unix_path)
 {
     if (listener->count == LISTEN_FDS_MAX) {
         close(fd);
@@ -61,12 +63,15 @@ static int refuse(const char *address, int r, struct reason *reason)
 
 /* -- Unix sockets. -- */
 
-/* A socket file that nobody listens on any more is in the way: a server that was killed left it. */
+/* A socket file that nobody listens on any more is in the way: a server that was killed left it.
+ * Anything else refuses connections in the same way, and stays. */
 static void remove_stale(const struct sockaddr_un *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stat what;
+    int fd;
 
-    if (fd < 0)
+    if (lstat(address->sun_path, &what) < 0 || !S_ISSOCK(what.st_mode) ||
+        (fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
         return;
     if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
         errno == ECONNREFUSED)
@@ -89,21 +94,38 @@ static int open_unix(struct listener *listener, const char *all, const char *pat
     int fd = open_socket((struct sockaddr *)&address, sizeof address);
     if (fd < 0)
         return refuse(all, fd, reason);
-    if (add(listener, fd, path) < 0) {
-        unlink(path);
-        return refuse(all, -EMFILE, reason);
-    }
-    return 0;
+    char *whole = realpath(path, NULL);
+    int r = whole ? add(listener, fd, whole) : -errno;
+    if (r == 0)
+        return 0;
+    if (!whole)
+        close(fd);
+    free(whole);
+    unlink(path);
+    return refuse(all, r, reason);
 }
 
 /* -- TCP. -- */
 
 static int refuse_tcp(const char *all, struct reason *reason)
 {
-    return reason_say(reason, -EINVAL,
-                      "listen=%s: not a host and a port; write for example "
-                      "listen=tcp:127.0.0.1:10809 or listen=tcp:[::1]:10809",
-                      all);
+    return reason_say(
+        reason, -EINVAL,
+        "listen=%s: not a host and a port from 1 to 65535; write for example "
+        "listen=tcp:127.0.0.1:10809 or listen=tcp:[::1]:10809",
+        all);
+}
+
+/* A number that there can be, or the name of a service: getaddrinfo takes the rest of a number that is too
+ * large. */
+static bool is_port(const char *text)
+{
+    int number;
+
+    if (strspn(text, "+-0123456789") < strlen(text))
+        return true;
+    return *text >= '0' && *text <= '9' && parse_int(text, &number) == 0 &&
+           number >= 1 && number <= UINT16_MAX;
 }
 
 static int open_tcp(struct listener *listener, const char *all, const char *text,
@@ -112,7 +134,8 @@ static int open_tcp(struct listener *listener, const char *all, const char *text
     const char *colon = strrchr(text, ':');
     char host[256];
 
-    if (!colon || colon == text || !colon[1] || strlen(colon + 1) > PORT_BYTES_MAX)
+    if (!colon || colon == text || !colon[1] || strlen(colon + 1) > PORT_BYTES_MAX ||
+        !is_port(colon + 1))
         return refuse_tcp(all, reason);
     size_t bytes = (size_t)(colon - text);
     if (text[0] == '[' && colon[-1] == ']') {
@@ -230,6 +253,7 @@ void listen_close(struct listener *listener)
         close(listener->fds[i]);
         if (listener->unix_paths[i])
             unlink(listener->unix_paths[i]);
+        free(listener->unix_paths[i]);
     }
     listener->count = 0;
 }

@@ -17,8 +17,8 @@
 struct listener {
     unsigned count;
     int fds[LISTEN_FDS_MAX];
-    const char
-        *unix_paths[LISTEN_FDS_MAX]; /* of the socket at the same place, or NULL */
+    /* Of the socket at the same place, or NULL; absolute, since we may go to another directory. */
+    char *unix_paths[LISTEN_FDS_MAX];
 };
 
 /* Opens what ADDRESS, which is borrowed, says:

@@ -8,11 +8,10 @@
 #include "request.h"
 #include "nbd-protocol.h"
 
-_Static_assert(NEGOTIATE_EXPORTS_MAX *(NBD_OPTION_REPLY_HEADER_BYTES + 4 +
-                                       EXPORT_NAME_BYTES_MAX) +
-                       1024 <=
-                   NEGOTIATE_OUT_BYTES,
-               "a list of all exports fits");
+_Static_assert(
+    EXPORTS_MAX *(NBD_OPTION_REPLY_HEADER_BYTES + 4 + EXPORT_NAME_BYTES_MAX) + 1024 <=
+        NEGOTIATE_OUT_BYTES,
+    "a list of all exports fits");
 
 static const char context_name[] = "base:allocation";
 enum { CONTEXT_ID = 1 };
@@ -57,9 +56,26 @@ static bool take_string(struct cursor *cursor, struct cursor *string)
 }
 
 void negotiate_begin(struct negotiation *negotiation,
-                     const struct export_table *exports)
+                     const struct export_table *exports, enum tls_mode tls)
 {
-    *negotiation = (struct negotiation){.exports = exports, .state = NEGOTIATE_FLAGS};
+    *negotiation = (struct negotiation){
+        .exports = exports,
+        .tls = tls,
+        .state = NEGOTIATE_FLAGS,
+    };
+}
+
+void negotiate_encrypted(struct negotiation *negotiation)
+{
+    negotiation->is_encrypted = true;
+    negotiation->structured = false;
+    negotiation->with_allocation = NULL;
+    negotiation->state = NEGOTIATE_OPTIONS;
+}
+
+static bool must_encrypt(const struct negotiation *negotiation)
+{
+    return negotiation->tls == TLS_REQUIRE && !negotiation->is_encrypted;
 }
 
 size_t negotiate_greet(uint8_t *out)
@@ -239,11 +255,29 @@ static enum negotiate_state structured_reply(struct negotiation *negotiation,
     return answer(NBD_OPT_STRUCTURED_REPLY, NBD_REP_ACK, out, made);
 }
 
+static enum negotiate_state start_tls(struct negotiation *negotiation,
+                                      struct cursor data, uint8_t *out, size_t *made)
+{
+    if (negotiation->tls == TLS_OFF)
+        return answer(NBD_OPT_STARTTLS, NBD_REP_ERR_UNSUP, out, made);
+    if (negotiation->is_encrypted || data.left > 0)
+        return answer(NBD_OPT_STARTTLS, NBD_REP_ERR_INVALID, out, made);
+    answer(NBD_OPT_STARTTLS, NBD_REP_ACK, out, made);
+    return NEGOTIATE_STARTTLS;
+}
+
 static enum negotiate_state handle_option(struct negotiation *negotiation,
                                           uint32_t option, struct cursor data,
                                           uint8_t *out, size_t *made)
 {
+    if (must_encrypt(negotiation) && option != NBD_OPT_STARTTLS &&
+        option != NBD_OPT_ABORT)
+        return option == NBD_OPT_EXPORT_NAME
+                   ? NEGOTIATE_CLOSE
+                   : answer(option, NBD_REP_ERR_TLS_REQD, out, made);
     switch (option) {
+    case NBD_OPT_STARTTLS:
+        return start_tls(negotiation, data, out, made);
     case NBD_OPT_EXPORT_NAME:
         return export_name(negotiation, data, out, made);
     case NBD_OPT_ABORT:
@@ -297,7 +331,9 @@ static enum negotiate_state step_option(struct negotiation *negotiation,
         negotiation->options++;
         negotiation->skip_bytes = bytes;
         *used = NBD_OPTION_HEADER_BYTES;
-        answer(option, NBD_REP_ERR_TOO_BIG, out, made);
+        answer(option,
+               must_encrypt(negotiation) ? NBD_REP_ERR_TLS_REQD : NBD_REP_ERR_TOO_BIG,
+               out, made);
         return NEGOTIATE_SKIP;
     }
     if (in_bytes - NBD_OPTION_HEADER_BYTES < bytes)
@@ -332,6 +368,7 @@ enum negotiate_state negotiate_step(struct negotiation *negotiation, const uint8
     case NEGOTIATE_SKIP:
         negotiation->state = step_skip(negotiation, in_bytes, used);
         break;
+    case NEGOTIATE_STARTTLS:
     case NEGOTIATE_DONE:
     case NEGOTIATE_CLOSE:
         break;

@@ -10,9 +10,14 @@
  *   OPTIONS  --ABORT, too many-->            CLOSE
  *   OPTIONS  --an option that is too big-->  SKIP       far too big: CLOSE
  *   SKIP     --all of it has passed-->       OPTIONS
+ *   OPTIONS  --STARTTLS-->                   STARTTLS
+ *   STARTTLS --negotiate_encrypted()-->      OPTIONS, with nothing chosen yet
  *
  * Every length is compared with what there is before it is used.  A client has so many options; what
  * a client may ask for with one is answered in NEGOTIATE_OUT_BYTES.
+ *
+ * TLS. Who is in between can put options before STARTTLS, so nothing that was said before counts after it; and
+ * bytes behind it, so whoever calls throws away the connection if there are any.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -24,10 +29,10 @@
 #include <stdint.h>
 
 #include "export.h"
+#include "tls.h"
 
 /* What the answers to one step need at most: with as many exports as there can be. */
 #define NEGOTIATE_OUT_BYTES 65536u
-#define NEGOTIATE_EXPORTS_MAX 128u
 
 #define NEGOTIATE_OPTION_BYTES_MAX 32768u       /* data of an option that we look at */
 #define NEGOTIATE_SKIP_BYTES_MAX (1024u * 1024) /* and that we let pass */
@@ -37,12 +42,15 @@ enum negotiate_state {
     NEGOTIATE_FLAGS,
     NEGOTIATE_OPTIONS,
     NEGOTIATE_SKIP,
+    NEGOTIATE_STARTTLS,
     NEGOTIATE_DONE,
     NEGOTIATE_CLOSE
 };
 
 struct negotiation {
     const struct export_table *exports;
+    enum tls_mode tls;
+    bool is_encrypted;
     enum negotiate_state state;
     bool no_zeroes;
     bool structured;
@@ -54,17 +62,20 @@ struct negotiation {
 };
 
 void negotiate_begin(struct negotiation *negotiation,
-                     const struct export_table *exports);
+                     const struct export_table *exports, enum tls_mode tls);
 
 /* What the server says first; returns how many bytes. */
 size_t negotiate_greet(uint8_t *out);
 
 /* Takes at most one thing from IN, of which *USED bytes then are done with, and makes *MADE bytes
- * at OUT, where there is room for NEGOTIATE_OUT_BYTES.  *USED is 0 when more is needed. After DONE
+ * at OUT, where there is room for NEGOTIATE_OUT_BYTES.  *USED is 0 when more is needed. After STARTTLS, DONE
  * and CLOSE there is no next step; what was made still is to be sent. */
 enum negotiate_state negotiate_step(struct negotiation *negotiation, const uint8_t *in,
                                     size_t in_bytes, size_t *used, uint8_t *out,
                                     size_t *made);
+
+/* The handshake of TLS after STARTTLS is done. */
+void negotiate_encrypted(struct negotiation *negotiation);
 
 /* Whether block status can be asked for. */
 bool negotiate_has_allocation(const struct negotiation *negotiation);

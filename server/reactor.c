@@ -4,6 +4,7 @@
 #include "reactor.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,14 +18,6 @@
 
 #define POLL_SHARE 4                       /* one part in so many of the time */
 #define POLL_ACCOUNT_NS (20 * 1000 * 1000) /* at most so much is saved up */
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* -- Connections. -- */
 
@@ -56,10 +49,7 @@ void reactor_remove(struct connection *connection)
 
 static void open_connection(struct reactor *loop, int fd)
 {
-    const struct reactor_settings *settings = loop->settings;
-
-    if (!loop->is_stopping &&
-        connection_open(loop, fd, settings->exports, settings->lock_in_ram) == 0)
+    if (!loop->is_stopping && connection_open(loop, fd) == 0)
         return;
     close(fd);
     atomic_fetch_sub(&loop->connection_count, 1);
@@ -184,27 +174,29 @@ void reactor_stop(struct reactor *loop)
 
 static void poll_a_while(struct reactor *loop)
 {
-    uint64_t for_ns = (uint64_t)loop->settings->poll_us * 1000;
+    const int64_t for_ns = (int64_t)loop->settings->poll_us * 1000;
 
     if (loop->sends == loop->poll.sends)
         return;
-    uint64_t start = now_ns();
-    loop->poll.account_ns += (start - loop->poll.last_ns) / POLL_SHARE;
+    const uint64_t begun = reactor_now_ns();
+    loop->poll.account_ns += (int64_t)((begun - loop->poll.last_ns) / POLL_SHARE);
     if (loop->poll.account_ns > POLL_ACCOUNT_NS)
         loop->poll.account_ns = POLL_ACCOUNT_NS;
-    loop->poll.last_ns = start;
+    loop->poll.last_ns = begun;
     if (loop->poll.account_ns < for_ns)
         return;
 
-    uint64_t now = start;
+    uint64_t start = begun, now;
     do {
         loop->poll.sends = loop->sends;
         event_base_loop(loop->base, EVLOOP_NONBLOCK);
-        now = now_ns();
+        now = reactor_now_ns();
         if (loop->sends != loop->poll.sends)
             start = now;
-    } while (now - start < for_ns);
-    loop->poll.account_ns -= for_ns;
+    } while ((int64_t)(now - start) < for_ns);
+    loop->poll.account_ns -= (int64_t)(now - start);
+    atomic_fetch_add_explicit(&loop->poll.total_ns, now - begun, memory_order_relaxed);
+    atomic_fetch_add_explicit(&loop->poll.vain_ns, now - start, memory_order_relaxed);
 }
 
 static void *run(void *opaque)
@@ -239,7 +231,7 @@ int reactor_start(struct reactor *loop, const struct reactor_settings *settings)
     loop->settings = settings;
     pthread_mutex_init(&loop->mutex, NULL);
     request_queue_init(&loop->came_back);
-    loop->poll.last_ns = now_ns();
+    loop->poll.last_ns = reactor_now_ns();
     loop->poll.account_ns = POLL_ACCOUNT_NS;
     loop->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->mail_fd < 0) {
@@ -262,6 +254,24 @@ int reactor_start(struct reactor *loop, const struct reactor_settings *settings)
 fail:
     reactor_free(loop);
     return r;
+}
+
+unsigned reactor_numbers(const struct reactor *loops, unsigned count,
+                         struct face_number numbers[FACE_NUMBERS_MAX])
+{
+    uint64_t connections = 0, poll_ns = 0, vain_ns = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        connections += atomic_load(&loops[i].connection_count);
+        poll_ns += atomic_load_explicit(&loops[i].poll.total_ns, memory_order_relaxed);
+        vain_ns += atomic_load_explicit(&loops[i].poll.vain_ns, memory_order_relaxed);
+    }
+    const struct face_number all[] = {{"threads", count, false},
+                                      {"connections", connections, false},
+                                      {"poll_time", poll_ns, true},
+                                      {"poll_time_in_vain", vain_ns, true}};
+    memcpy(numbers, all, sizeof all);
+    return sizeof all / sizeof *all;
 }
 
 bool reactor_join(struct reactor *loop)

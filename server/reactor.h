@@ -9,7 +9,7 @@
  * Polling. After it has sent an answer the loop asks for events again and again for poll_us before it
  * sleeps: the next request of a client that waits for one answer at a time then finds it awake. What
  * is polled in vain is paid from an account that gets a quarter of the time that passes, so that
- * waiting takes a quarter of a processor at most.
+ * waiting takes a quarter of a processor at most; total_ns and vain_ns say how much it was.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -21,9 +21,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "export.h"
+#include "face.h"
 #include "request.h"
+#include "tls.h"
 
 #define LOOP_CONNECTIONS_MAX 4096u
 
@@ -33,6 +36,8 @@ struct connection;
 struct reactor_settings {
     const struct export_table *exports;
     struct workers *workers;
+    struct tls *tls; /* NULL with TLS_OFF */
+    enum tls_mode tls_mode;
     unsigned poll_us; /* 0: it does not poll */
     bool lock_in_ram;
 };
@@ -51,8 +56,11 @@ struct reactor {
     uint64_t sends;
 
     struct {
-        uint64_t account_ns, last_ns;
+        int64_t account_ns; /* below 0 when it lost its processor meanwhile */
+        uint64_t last_ns;
         uint64_t sends; /* when it last began */
+        /* Since the start, for others to read: all of it, and what found nothing. */
+        _Atomic uint64_t total_ns, vain_ns;
     } poll;
 
     pthread_mutex_t mutex; /* guards: */
@@ -79,7 +87,19 @@ bool reactor_join(struct reactor *loop);
 /* After that, and after the workers have ended. */
 void reactor_free(struct reactor *loop);
 
+/* What control endpoints tell of REACTORS, of which there are COUNT. */
+unsigned reactor_numbers(const struct reactor *loops, unsigned count,
+                         struct face_number numbers[FACE_NUMBERS_MAX]);
+
 /* -- For connections. -- */
+
+static inline uint64_t reactor_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 void reactor_add(struct connection *connection);
 void reactor_remove(struct connection *connection);

@@ -4,6 +4,9 @@
 #include "settings.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,13 +35,46 @@ void settings_init(struct settings *settings)
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
     *settings = (struct settings){
-        .export = "",
+        .export_count = 1,
         .threads = processors < 1                      ? 1
                    : processors > SETTINGS_THREADS_MAX ? SETTINGS_THREADS_MAX
                                                        : (unsigned)processors,
         .max_connections = MAX_CONNECTIONS_DEFAULT,
     };
-    options_init(&settings->options);
+    settings->exports[0].name = "";
+    options_init(&settings->exports[0].options);
+}
+
+static struct export_settings *last_export(struct settings *settings)
+{
+    return &settings->exports[settings->export_count - 1];
+}
+
+/* In the background the current directory is another one.  For as long as the process lives. */
+static const char *absolute(const char *path, struct reason *reason)
+{
+    char directory[PATH_MAX], *whole;
+
+    if (*path == '/')
+        return path;
+    if (!getcwd(directory, sizeof directory) ||
+        asprintf(&whole, "%s/%s", directory, path) < 0) {
+        reason_say(reason, -errno, "%s: where that is cannot be found out: %s", path,
+                   strerror(errno));
+        return NULL;
+    }
+    return whole;
+}
+
+static int set_config(struct settings *settings, const char *value,
+                      struct reason *reason)
+{
+    if (settings->are_arguments)
+        return 0; /* it has been read */
+    return reason_say(reason, -EINVAL,
+                      "config=%s: a file cannot name another one; write what that one "
+                      "says here",
+                      value);
 }
 
 static int set_listen(struct settings *settings, const char *value,
@@ -51,15 +87,24 @@ static int set_listen(struct settings *settings, const char *value,
     return 0;
 }
 
+static int check_export_name(const char *name, struct reason *reason)
+{
+    if (strlen(name) > EXPORT_NAME_BYTES_MAX)
+        return reason_say(reason, -EINVAL,
+                          "export=%.20s...: %zu bytes long; write a name of at most %u",
+                          name, strlen(name), EXPORT_NAME_BYTES_MAX);
+    return 0;
+}
+
 static int set_export(struct settings *settings, const char *value,
                       struct reason *reason)
 {
-    if (strlen(value) > EXPORT_NAME_BYTES_MAX)
+    if (settings->has_sections)
         return reason_say(reason, -EINVAL,
-                          "export=%s: %zu bytes long; write a name of at most %u",
-                          value, strlen(value), EXPORT_NAME_BYTES_MAX);
-    settings->export = value;
-    return 0;
+                          "export=%s: the file has sections, which name the exports",
+                          value);
+    settings->exports[0].name = value;
+    return check_export_name(value, reason);
 }
 
 static int set_number(const char *key, const char *value, int least, int most,
@@ -113,7 +158,56 @@ static int set_pid_file(struct settings *settings, const char *value,
         return reason_say(reason, -EINVAL,
                           "pid-file=: no path; write for example "
                           "pid-file=/run/zslotd.pid, or leave it out");
-    settings->pid_file = value;
+    settings->pid_file = absolute(value, reason);
+    return settings->pid_file ? 0 : -EINVAL;
+}
+
+static int set_tls(struct settings *settings, const char *value, struct reason *reason)
+{
+    static const char *const words[] = {
+        [TLS_OFF] = "off", [TLS_ON] = "on", [TLS_REQUIRE] = "require"};
+
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(value, words[i]) == 0) {
+            settings->tls.mode = (enum tls_mode)i;
+            return 0;
+        }
+    return reason_say(reason, -EINVAL,
+                      "tls=%s: neither off nor on nor require; write for example "
+                      "tls=require",
+                      value);
+}
+
+static int set_tls_certificates(struct settings *settings, const char *value,
+                                struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(reason, -EINVAL,
+                          "tls-certificates=: no directory; write for example "
+                          "tls-certificates=/etc/pki/zslot");
+    settings->tls.certificates = absolute(value, reason);
+    return settings->tls.certificates ? 0 : -EINVAL;
+}
+
+static int set_tls_psk(struct settings *settings, const char *value,
+                       struct reason *reason)
+{
+    if (*value == '\0')
+        return reason_say(reason, -EINVAL,
+                          "tls-psk=: no file; write for example "
+                          "tls-psk=/etc/zslot/keys.psk");
+    settings->tls.psk = absolute(value, reason);
+    return settings->tls.psk ? 0 : -EINVAL;
+}
+
+static int set_tls_verify_peer(struct settings *settings, const char *value,
+                               struct reason *reason)
+{
+    if (parse_bool(value, &settings->tls.verify_peer) < 0)
+        return reason_say(reason, -EINVAL,
+                          "tls-verify-peer=%s: neither yes nor no; write "
+                          "tls-verify-peer=true or tls-verify-peer=false",
+                          value);
     return 0;
 }
 
@@ -131,8 +225,21 @@ static bool is_option(const char *key)
     return false;
 }
 
-static int set(struct settings *settings, const char *key, const char *value,
-               struct reason *reason)
+static int set_option(struct settings *settings, const char *key, const char *value,
+                      struct reason *reason)
+{
+    if (settings->are_arguments && settings->export_count > 1)
+        return reason_say(reason, -EINVAL,
+                          "%s=%s: which of the %u exports of the file that is for "
+                          "nobody can tell; write it there",
+                          key, value, settings->export_count);
+    if (strcmp(key, "control") == 0 && *value && !(value = absolute(value, reason)))
+        return -EINVAL;
+    return options_set(&last_export(settings)->options, key, value, reason);
+}
+
+int settings_set(struct settings *settings, const char *key, const char *value,
+                 struct reason *reason)
 {
     static const struct {
         const char *key;
@@ -144,29 +251,78 @@ static int set(struct settings *settings, const char *key, const char *value,
     };
 
     if (is_option(key))
-        return options_set(&settings->options, key, value, reason);
+        return set_option(settings, key, value, reason);
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         if (strcmp(key, table[i].key) != 0)
             continue;
+        if (settings->has_sections && !settings->are_arguments)
+            return reason_say(reason, -EINVAL,
+                              "%s=%s: that is about the server, not about one export; "
+                              "write it before the first [export NAME]",
+                              key, value);
         if (settings->seen & 1u << i && i != SETTING_listen)
             return reason_say(reason, -EINVAL,
                               "%s=%s: %s was given before; write it once", key, value,
                               key);
+        if (i == SETTING_listen && !(settings->seen & 1u << i))
+            settings->listen_count = 0; /* not those of the file */
         settings->seen |= 1u << i;
         return table[i].set(settings, value, reason);
     }
-    return reason_say(reason, -EINVAL, "--%s: unknown parameter; those there are:%s%s",
+    return reason_say(reason, -EINVAL, "%s: unknown parameter; those there are:%s%s",
                       key, options_keys, settings_keys);
 }
 
-int settings_set(struct settings *settings, const char *argument, struct reason *reason)
+int settings_add_export(struct settings *settings, const char *name,
+                        struct reason *reason)
+{
+    if (check_export_name(name, reason) < 0)
+        return -EINVAL;
+    if (!settings->has_sections && settings->exports[0].options.seen)
+        return reason_say(reason, -EINVAL,
+                          "[export %s]: parameters of a volume stand before it; with "
+                          "sections, write each of them below its [export NAME]",
+                          name);
+    if (!settings->has_sections && settings->seen & 1u << SETTING_export)
+        return reason_say(reason, -EINVAL,
+                          "[export %s]: export= stands before it; write one of the two",
+                          name);
+    for (unsigned i = 0; settings->has_sections && i < settings->export_count; i++)
+        if (strcmp(settings->exports[i].name, name) == 0)
+            return reason_say(
+                reason, -EINVAL,
+                "[export %s]: there is one of that name before; write another name",
+                name);
+    if (settings->has_sections && settings->export_count == EXPORTS_MAX)
+        return reason_say(reason, -EINVAL, "[export %s]: more than %u exports", name,
+                          EXPORTS_MAX);
+    settings->export_count += settings->has_sections;
+    settings->has_sections = true;
+    last_export(settings)->name = name;
+    options_init(&last_export(settings)->options);
+    return 0;
+}
+
+void settings_begin_arguments(struct settings *settings)
+{
+    settings->are_arguments = true;
+    settings->file_settings = settings->seen;
+    settings->seen = 0;
+    for (unsigned i = 0; i < settings->export_count; i++) {
+        settings->file_seen[i] = settings->exports[i].options.seen;
+        settings->exports[i].options.seen = 0;
+    }
+}
+
+int settings_argument(struct settings *settings, const char *argument,
+                      struct reason *reason)
 {
     const char *equals = strchr(argument, '=');
     char key[KEY_BYTES_MAX];
 
     /* Alone it can only mean one thing. */
     if (strcmp(argument, "--foreground") == 0)
-        return set(settings, "foreground", "true", reason);
+        return settings_set(settings, "foreground", "true", reason);
     if (strncmp(argument, "--", 2) != 0 || !equals ||
         (size_t)(equals - argument - 2) >= sizeof key)
         return reason_say(reason, -EINVAL,
@@ -174,5 +330,51 @@ int settings_set(struct settings *settings, const char *argument, struct reason 
                           argument);
     memcpy(key, argument + 2, (size_t)(equals - argument - 2));
     key[equals - argument - 2] = '\0';
-    return set(settings, key, equals + 1, reason);
+    return settings_set(settings, key, equals + 1, reason);
+}
+
+/* With tls=off, said by somebody, the rest may stay where it is. */
+static int complete_tls(const struct settings *settings, struct reason *reason)
+{
+    const struct tls_settings *tls = &settings->tls;
+
+    if (!(settings->seen & 1u << SETTING_tls) &&
+        (tls->certificates || tls->psk || tls->verify_peer))
+        return reason_say(reason, -EINVAL,
+                          "%s is about TLS, and nothing turns that on; write "
+                          "tls=require too",
+                          tls->psk            ? "tls-psk"
+                          : tls->certificates ? "tls-certificates"
+                                              : "tls-verify-peer");
+    if (tls->mode == TLS_OFF)
+        return 0;
+    if (!tls->certificates == !tls->psk)
+        return reason_say(
+            reason, -EINVAL,
+            "tls: %s; write either tls-certificates=DIRECTORY or tls-psk=FILE",
+            tls->psk ? "certificates and keys cannot be used together"
+                     : "nothing says by what both sides know each other");
+    if (tls->verify_peer && !tls->certificates)
+        return reason_say(reason, -EINVAL,
+                          "tls-verify-peer is about certificates, and there are "
+                          "none; leave it out, since a key is checked always");
+    return 0;
+}
+
+int settings_complete(struct settings *settings, struct reason *reason)
+{
+    settings->seen |= settings->file_settings;
+    if (complete_tls(settings, reason) < 0)
+        return -EINVAL;
+    for (unsigned i = 0; i < settings->export_count; i++) {
+        struct export_settings *export = &settings->exports[i];
+        struct reason why;
+
+        export->options.seen |= settings->file_seen[i];
+        if (options_complete(&export->options, &why) < 0)
+            return settings->has_sections ? reason_say(reason, -EINVAL, "export %s: %s",
+                                                       export->name, why.text)
+                                          : reason_say(reason, -EINVAL, "%s", why.text);
+    }
+    return 0;
 }

@@ -1,9 +1,17 @@
-/* settings.h - what the command line says
+/* settings.h - what the configuration file and the command line say
  *
- * Owns:    nothing; values are borrowed.
+ * Owns:    nothing; values are borrowed for as long as the process lives.
  * Called:  by one thread, before serving.
  * Locks:   none.
  * Never:   opens anything.
+ *
+ *   settings_init()
+ *   of a file:     settings_set() and settings_add_export(), by settings_read_file()
+ *   settings_begin_arguments()
+ *   settings_argument()...
+ *   settings_complete()
+ *
+ * An argument takes the place of what the file says.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -12,9 +20,11 @@
 
 #include <stdbool.h>
 
+#include "export.h"
 #include "listen.h"
 #include "options.h"
 #include "reason.h"
+#include "tls.h"
 
 #define SETTINGS_THREADS_MAX 256
 #define SETTINGS_POLL_US_MAX 10000
@@ -26,15 +36,28 @@ enum setting_id {
     SETTING_COUNT
 };
 
+/* One volume. */
+struct export_settings {
+    const char *name;
+    struct options options;
+};
+
 struct settings {
-    struct options options; /* of the volume */
-    unsigned seen;          /* a bit for each setting */
+    unsigned seen; /* a bit for each setting, of the file or of the arguments */
+    unsigned file_settings; /* those of them that the file gave */
+    char *file_text;
+    bool are_arguments;    /* what is set now */
+    bool has_sections;     /* in the file, one for each export */
+    unsigned export_count; /* at least 1 */
+    struct export_settings exports[EXPORTS_MAX];
+    unsigned file_seen[EXPORTS_MAX]; /* options that the file gave */
+
     unsigned listen_count;
     const char *listen[LISTEN_FDS_MAX];
-    const char *export;
     unsigned threads, poll_us, max_connections;
     bool foreground;
     const char *pid_file;
+    struct tls_settings tls;
 };
 
 /* What --help prints, after the volume's own. */
@@ -42,8 +65,21 @@ extern const char settings_help[];
 
 void settings_init(struct settings *settings);
 
-/* One argument, --KEY=VALUE. -EINVAL with a sentence. */
-int settings_set(struct settings *settings, const char *argument,
+/* KEY=VALUE of a file.  -EINVAL with a sentence; here and below. */
+int settings_set(struct settings *settings, const char *key, const char *value,
                  struct reason *reason);
+
+/* Begins a section of a file: what follows is about the export NAME. */
+int settings_add_export(struct settings *settings, const char *name,
+                        struct reason *reason);
+
+void settings_begin_arguments(struct settings *settings);
+
+/* One argument, --KEY=VALUE. */
+int settings_argument(struct settings *settings, const char *argument,
+                      struct reason *reason);
+
+/* Looks at what must be there, and what goes together. */
+int settings_complete(struct settings *settings, struct reason *reason);
 
 #endif

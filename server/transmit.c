@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "execute.h"
+#include "output.h"
 #include "reactor.h"
 #include "workers.h"
 
@@ -61,7 +62,7 @@ void transmit_answer(struct request *request)
 static enum transmit_result refuse(struct connection *connection,
                                    const struct nbd_request *nbd, int r)
 {
-    uint8_t *out = connection_out(connection, REQUEST_HEADER_BYTES_MAX);
+    uint8_t *out = output_room(connection, REQUEST_HEADER_BYTES_MAX);
     bool has_data = nbd->type == NBD_CMD_WRITE;
 
     if (!out)
@@ -151,7 +152,7 @@ static enum transmit_result try_now(struct connection *connection,
     uint32_t header = header_bytes(connection, nbd);
     uint32_t bytes = is_write ? connection->head_done : data_bytes_of(nbd);
     uint8_t *out =
-        connection_out(connection, REQUEST_HEADER_BYTES_MAX + (is_write ? 0 : bytes));
+        output_room(connection, REQUEST_HEADER_BYTES_MAX + (is_write ? 0 : bytes));
 
     if (!out)
         return TRANSMIT_STALLED;

@@ -1,12 +1,12 @@
-/* zslotd.c - the native NBD server: one volume behind event loops
+/* zslotd.c - the native NBD server: volumes behind event loops
  *
- * Owns:    the process: the volume, the loops, the workers, the order in which they come and go.
+ * Owns:    the process: the volumes, the loops, the workers, the order in which they come and go.
  * Called:  by whoever starts it.
  * Locks:   none.
  * Never:   serves; loops do.
  *
  * What can fail for the user's sake fails before it goes into the background.  Threads are made
- * after that, since a fork takes none along, and before the volume starts, which locks what the
+ * after that, since a fork takes none along, and before the volumes start, which lock what the
  * process has in RAM then.
  *
  * SPDX-License-Identifier: BSD-3-Clause
@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <event2/thread.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +29,9 @@
 #include "listen.h"
 #include "reactor.h"
 #include "notify.h"
+#include "settings-file.h"
 #include "settings.h"
-#include "volume.h"
+#include "volumes.h"
 #include "workers.h"
 
 #ifndef PR_SET_IO_FLUSHER
@@ -39,10 +41,8 @@
 struct server {
     struct settings settings;
     struct listener listener;
-    struct volume *volume;
-    char description[64];
-    struct export export;
-    struct export_table exports;
+    struct volumes volumes;
+    struct tls *tls;
     struct reactor_settings reactor_settings;
     struct workers workers;
     struct reactor *loops;
@@ -50,21 +50,20 @@ struct server {
     struct acceptor acceptor;
 };
 
+static const char directory_of_files[] = "/etc/zslot";
+
 static int complain(const struct reason *reason)
 {
     fprintf(stderr, "zslotd: %s\n", reason->text);
     return -1;
 }
 
-static int parse_arguments(struct settings *settings, int argc, char **argv)
+static void answer_and_leave(int argc, char **argv)
 {
-    struct reason reason;
-
-    settings_init(settings);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
-            printf("zslotd --KEY=VALUE...: serves a compressed RAM disk over NBD\n\n"
-                   "The volume:\n%s\nThe server:\n%s",
+            printf("zslotd [NAME] --KEY=VALUE...: serves compressed RAM disks over "
+                   "NBD\n\nEach volume:\n%s\nThe server:\n%s",
                    options_help, settings_help);
             exit(EXIT_SUCCESS);
         }
@@ -72,10 +71,74 @@ static int parse_arguments(struct settings *settings, int argc, char **argv)
             printf("zslotd %s\n", PACKAGE_VERSION);
             exit(EXIT_SUCCESS);
         }
-        if (settings_set(settings, argv[i], &reason) < 0)
+    }
+}
+
+static bool is_name(const char *argument)
+{
+    return argument[0] != '-' && !strchr(argument, '=');
+}
+
+/* A NAME, or --config=PATH: which file, or NULL.  -1: there are two, or it is no name. */
+static int find_file(int argc, char **argv, const char **path)
+{
+    static char made[PATH_MAX];
+    static const char key[] = "--config=";
+    struct reason reason;
+
+    *path = NULL;
+    for (int i = 1; i < argc; i++) {
+        bool is_path = strncmp(argv[i], key, strlen(key)) == 0;
+
+        if (strncmp(argv[i], key, strlen(key) - 1) == 0 && !is_path)
+            return 0; /* no --KEY=VALUE: will be refused as such */
+        if (!is_path && !is_name(argv[i]))
+            continue;
+        if (*path) {
+            reason_say(&reason, 0,
+                       "%s: a file is named before it; there can be one only", argv[i]);
             return complain(&reason);
+        }
+        if (is_path) {
+            *path = argv[i] + strlen(key);
+            if (**path)
+                continue;
+            reason_say(&reason, 0,
+                       "config=: no path; write for example --config=%s/swap.conf",
+                       directory_of_files);
+            return complain(&reason);
+        }
+        if (argv[i][0] == '.' || argv[i][0] == '\0' || strchr(argv[i], '/') ||
+            strlen(argv[i]) > NAME_MAX) {
+            reason_say(&reason, 0,
+                       "%s: not a name, as of %s/NAME.conf; write --config=FILE for a "
+                       "file elsewhere",
+                       argv[i], directory_of_files);
+            return complain(&reason);
+        }
+        snprintf(made, sizeof made, "%s/%s.conf", directory_of_files, argv[i]);
+        *path = made;
     }
     return 0;
+}
+
+static int parse_arguments(struct settings *settings, int argc, char **argv)
+{
+    struct reason reason;
+    const char *path;
+
+    answer_and_leave(argc, argv);
+    settings_init(settings);
+    if (find_file(argc, argv, &path) < 0)
+        return -1;
+    if (path && settings_read_file(settings, path, &reason) < 0)
+        return complain(&reason);
+    settings_begin_arguments(settings);
+    for (int i = 1; i < argc; i++)
+        if (!is_name(argv[i]) && settings_argument(settings, argv[i], &reason) < 0)
+            return complain(&reason);
+    /* Wrong parameters first, before anything is made. */
+    return settings_complete(settings, &reason) < 0 ? complain(&reason) : 0;
 }
 
 /* -- Before the background. -- */
@@ -106,19 +169,19 @@ static int open_all(struct server *server)
 {
     struct reason reason;
 
-    /* Wrong parameters first, before anything is made. */
-    if (options_complete(&server->settings.options, &reason) < 0)
+    if (tls_open(&server->settings.tls, &server->tls, &reason) < 0)
         return complain(&reason);
     if (open_listener(server) < 0)
         return -1;
-    if (volume_open(&server->settings.options, &server->volume, &reason) < 0)
+    if (volumes_open(&server->volumes, &server->settings, &reason) < 0)
         return complain(&reason);
-    if (volume_state_is_on_disk(server->volume))
-        fprintf(
-            stderr,
-            "zslotd: warning: state=%s: not on a tmpfs, so that the kernel writes it "
-            "to a disk; name a directory on one, for example in /dev/shm\n",
-            server->settings.options.state);
+    for (unsigned i = 0; i < server->volumes.count; i++)
+        if (volume_state_is_on_disk(server->volumes.volumes[i]))
+            fprintf(stderr,
+                    "zslotd: warning: state=%s: not on a tmpfs, so that the kernel "
+                    "writes it to a disk; name a directory on one, for example in "
+                    "/dev/shm\n",
+                    server->settings.exports[i].options.state);
     return 0;
 }
 
@@ -186,15 +249,25 @@ static void say(void *opaque, const char *sentence)
 
 static const struct volume_host host = {.is_ending = is_ending, .say = say};
 
+static bool locks_in_ram(const struct settings *settings)
+{
+    for (unsigned i = 0; i < settings->export_count; i++)
+        if (settings->exports[i].options.memory_lock)
+            return true;
+    return false;
+}
+
 static int start_threads(struct server *server)
 {
     const struct settings *settings = &server->settings;
 
     server->reactor_settings = (struct reactor_settings){
-        .exports = &server->exports,
+        .exports = &server->volumes.table,
         .workers = &server->workers,
+        .tls = server->tls,
+        .tls_mode = settings->tls.mode,
         .poll_us = settings->poll_us,
-        .lock_in_ram = settings->options.memory_lock,
+        .lock_in_ram = locks_in_ram(settings),
     };
     int r = workers_start(&server->workers);
     server->loops = r < 0 ? NULL : calloc(settings->threads, sizeof *server->loops);
@@ -219,18 +292,26 @@ static int write_pid_file(const char *path)
     return fclose(file) == 0 ? 0 : -errno;
 }
 
+static unsigned get_numbers(void *opaque, struct face_number numbers[FACE_NUMBERS_MAX])
+{
+    const struct server *server = opaque;
+
+    return reactor_numbers(server->loops, server->loops_started, numbers);
+}
+
 static int start_all(struct server *server)
 {
     const char *pid_file = server->settings.pid_file;
     struct reason reason;
 
-    volume_set_host(server->volume, &host);
+    for (unsigned i = 0; i < server->volumes.count; i++)
+        volume_set_host(server->volumes.volumes[i], &host);
     int r = start_threads(server);
     if (r < 0) {
         fprintf(stderr, "zslotd: cannot start its threads: %s\n", strerror(-r));
         return -1;
     }
-    if (volume_start(server->volume, &reason) < 0)
+    if (volumes_start(&server->volumes, get_numbers, server, &reason) < 0)
         return complain(&reason);
     r = accept_start(&server->acceptor, &server->listener, server->loops,
                      server->loops_started, server->settings.max_connections);
@@ -290,16 +371,6 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     if (open_all(&server) < 0)
         goto close;
-    snprintf(server.description, sizeof server.description, "zslot %s",
-             volume_identity(server.volume));
-    server.export = (struct export){
-        .name = server.settings.export,
-        .description = server.description,
-        .bytes = volume_size_bytes(server.volume),
-        .volume = server.volume,
-    };
-    server.exports = (struct export_table){&server.export, 1};
-
     if (!server.settings.foreground && (parent = go_into_background()) < 0) {
         perror("zslotd: cannot go into the background");
         goto close;
@@ -320,6 +391,7 @@ int main(int argc, char **argv)
         notify_send("STOPPING=1");
         status = EXIT_SUCCESS;
     }
+    volumes_close_controls(&server.volumes); /* they tell of the loops */
     if (!stop_threads(&server)) {
         fprintf(stderr, "zslotd: a request does not come to its end; leaving it\n");
         listen_close(&server.listener);
@@ -329,6 +401,7 @@ int main(int argc, char **argv)
         unlink(server.settings.pid_file);
 close:
     listen_close(&server.listener);
-    volume_close(server.volume);
+    volumes_close(&server.volumes);
+    tls_close(server.tls);
     return status;
 }

@@ -42,6 +42,18 @@ done
 says foreground=maybe -- --foreground=maybe
 says pid-file= -- --pid-file=
 says 255 export= -- --export="$(printf '%0256d' 0)"
+for bad in 0 99999 65536 -1 +1 4294978105; do
+    says "listen=tcp:127.0.0.1:$bad" 65535 -- --size=1M --listen="tcp:127.0.0.1:$bad"
+done
+# what_is_no_socket_is_not_taken_away
+echo precious >file
+mkdir -p sub
+for one in file sub; do
+    says "listen=unix:$directory/$one" 'in use' -- --size=1M --listen="unix:$directory/$one"
+done
+[ "$(cat file)" = precious ] || fail "a file was taken for a stale socket"
+[ -d sub ] || fail "a directory was taken for a stale socket"
+says "--config: not --KEY=VALUE" -- --config file
 for bad in '' unix unix: tcp: tcp:1 tcp:: tcp:host: vsock: vsock:x vsock:1:x http://x; do
     says "listen=$bad" -- --size=1M --listen="$bad"
 done

@@ -10,7 +10,7 @@ builddir=$(cd "${builddir:-$srcdir}" && pwd)
 pages=()
 for pod in "$srcdir"/man/*.pod; do
     name=$(basename "$pod" .pod)
-    pages+=("$(compgen -G "$builddir/man/$name.[178]")") || { echo "doc-man: $name is not built" >&2 && exit 1; }
+    pages+=("$(compgen -G "$builddir/man/$name.[1578]")") || { echo "doc-man: $name is not built" >&2 && exit 1; }
 done
 filled=$builddir/man/nbdkit-zslot-plugin.filled
 zslotd=$builddir/man/zslotd
@@ -20,7 +20,7 @@ fail() {
     exit 1
 }
 
-[ ${#pages[@]} -ge 5 ] || fail "only ${#pages[@]} pages"
+[ ${#pages[@]} -ge 6 ] || fail "only ${#pages[@]} pages"
 
 # pod_has_no_errors_or_warnings
 for pod in "$srcdir"/man/*.pod "$builddir"/man/*.filled; do

@@ -41,8 +41,7 @@ fi
 
 # Its parameters are accepted: it starts with them, but for the socket and the right to lock.
 mapfile -t arguments < <(sed -n 's/^ExecStart=[^ ]* //p' "$directory/zslotd.service" | tr ' ' '\n' |
-    sed -e 's|^--listen=.*|--listen=unix:'"$directory"'/socket|' -e 's|^--memory-lock=.*|--memory-lock=false|' \
-    -e 's|^--state=.*|--state='"$directory"'/pages|')
+    sed -e 's|^--listen=.*|--listen=unix:'"$directory"'/socket|' -e "s|=/run/zslotd/|=$directory/|" -e 's|^--memory-lock=.*|--memory-lock=false|')
 "$builddir/server/zslotd" "${arguments[@]}" --pid-file="$directory/pid" ||
     fail "zslotd ${arguments[*]} does not start"
 pid=$(cat "$directory/pid")

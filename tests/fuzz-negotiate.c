@@ -20,7 +20,7 @@ static void must(bool holds)
         abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+static void negotiate(enum tls_mode tls, const uint8_t *data, size_t bytes)
 {
     static const struct export exports[] = {{"", "a disk", 1 << 20, NULL},
                                             {"b", NULL, 1 << 21, NULL}};
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     size_t portion = bytes > 0 && data[0] ? data[0] : SIZE_MAX, used, made;
     size_t start = bytes > 0, end = start;
 
-    negotiate_begin(&negotiation, &table);
+    negotiate_begin(&negotiation, &table, tls);
     while (state < NEGOTIATE_DONE && end < bytes) {
         end = bytes - end < portion ? bytes : end + portion;
         do {
@@ -44,8 +44,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             free(in);
             must(used <= end - start && made <= sizeof out);
             start += used;
+            if (state == NEGOTIATE_STARTTLS) {
+                negotiate_encrypted(&negotiation);
+                state = negotiation.state;
+            }
         } while (used > 0 && state < NEGOTIATE_DONE);
     }
     must(state != NEGOTIATE_DONE || negotiation.export);
+    must(state != NEGOTIATE_DONE || tls != TLS_REQUIRE || negotiation.is_encrypted);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    negotiate(TLS_OFF, data, bytes);
+    negotiate(TLS_ON, data, bytes);
+    negotiate(TLS_REQUIRE, data, bytes);
     return 0;
 }

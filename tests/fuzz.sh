@@ -23,18 +23,18 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/zslot-fuzz.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 read -r -a libs <<<"${LIBS:-$(pkg-config --libs libzstd liblz4 libxxhash libevent libevent_pthreads \
-    liburing blkid libnbd)} -lpthread"
+    liburing blkid libnbd gnutls)} -lpthread"
 flags=(-std=gnu11 -O1 -g -w -D_GNU_SOURCE -DHAVE_CONFIG_H "-fsanitize=fuzzer,address,undefined"
     -fno-sanitize-recover=undefined
-    -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$top/server")
+    -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$top/control" -iquote "$top/server")
 
 for target in "${targets[@]}"; do
     sources=("$top/server/negotiate.c" "$top/server/nbd-protocol.c")
     if [ "$target" = transmit ]; then
         sources=("$top"/core/*.c)
         for source in "$top"/server/*.c; do
-            # zslotd.c has a main() of its own.
-            [ "$source" = "$top/server/zslotd.c" ] || sources+=("$source")
+            # These have a main() of their own, and control/ below them.
+            [[ $source == */server/@(zslotd|volumes).c ]] || sources+=("$source")
         done
     fi
     clang "${flags[@]}" -o "$work/$target" "$tests/fuzz-$target.c" "${sources[@]}" "${libs[@]}"

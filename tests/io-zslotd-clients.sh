@@ -36,6 +36,20 @@ if command -v nbdinfo >/dev/null; then
     ! nbdinfo --size "nbd+unix:///other?socket=$socket" >said 2>&1 || fail "another name is served"
 fi
 
+# through_qemu_nbd, which is qemu's client
+if command -v qemu-nbd >/dev/null && command -v nbdcopy >/dev/null; then
+    qemu-nbd --format=raw --shared=2 --socket="$PWD/qemu.sock" "nbd:unix:$socket:exportname=disk" >said 2>&1 &
+    qemu=$!
+    servers+=("$qemu")
+    until_true 60 [ -S qemu.sock ] || fail "qemu-nbd: $(cat said)"
+    head -c 16M /dev/urandom >random
+    nbdcopy random "nbd+unix:///?socket=$PWD/qemu.sock" || fail "qemu-nbd in front of it: $(cat said)"
+    nbdcopy "$uri" back
+    cmp random back
+    kill "$qemu" 2>/dev/null || true # it goes with its last client
+    wait "$qemu" || true
+fi
+
 # through_nbdkit_s_nbd_plugin
 if command -v nbdcopy >/dev/null && "$nbdkit" nbd --version >/dev/null 2>&1; then
     head -c 3000001 /dev/urandom >random

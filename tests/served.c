@@ -23,22 +23,36 @@ static struct workers workers;
 static struct reactor *loops;
 static unsigned reactor_count;
 
-void served_start(struct volume *volume, unsigned threads, unsigned poll_us)
+static void start(struct volume *volume, unsigned threads)
 {
     evthread_use_pthreads();
     exports[0] = (struct export){"", NULL, volume_size_bytes(volume), volume};
     exports[1] = (struct export){"other", NULL, volume_size_bytes(volume), volume};
-    settings = (struct reactor_settings){
-        .exports = &table,
-        .workers = &workers,
-        .poll_us = poll_us,
-    };
+    settings.exports = &table;
+    settings.workers = &workers;
     ck_assert_int_eq(workers_start(&workers), 0);
     reactor_count = threads;
     loops = calloc(threads, sizeof *loops);
     ck_assert_ptr_nonnull(loops);
     for (unsigned i = 0; i < threads; i++)
         ck_assert_int_eq(reactor_start(&loops[i], &settings), 0);
+}
+
+void served_start(struct volume *volume, unsigned threads, unsigned poll_us)
+{
+    settings = (struct reactor_settings){.poll_us = poll_us};
+    start(volume, threads);
+}
+
+void served_start_tls(struct volume *volume, unsigned threads, enum tls_mode mode,
+                      const char *psk)
+{
+    const struct tls_settings tls = {.mode = mode, .psk = psk};
+    struct reason reason;
+
+    settings = (struct reactor_settings){.tls_mode = mode};
+    MUST(tls_open(&tls, &settings.tls, &reason) == 0, "%s", reason.text);
+    start(volume, threads);
 }
 
 bool served_stop(void)
@@ -52,6 +66,8 @@ bool served_stop(void)
     for (unsigned i = 0; i < reactor_count; i++)
         reactor_free(&loops[i]);
     free(loops);
+    tls_close(settings.tls);
+    settings.tls = NULL;
     return true;
 }
 

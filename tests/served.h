@@ -20,6 +20,10 @@
 /* VOLUME as the exports "" and "other", by THREADS loops. */
 void served_start(struct volume *volume, unsigned threads, unsigned poll_us);
 
+/* The same with TLS by the keys of the file PSK. */
+void served_start_tls(struct volume *volume, unsigned threads, enum tls_mode mode,
+                      const char *psk);
+
 /* Whether all loops ended in time; the workers are stopped then, too. */
 bool served_stop(void);
 

@@ -16,6 +16,7 @@ static const struct export exports[] = {{"", "a disk", 8 * MIB, NULL},
 static const struct export_table table = {exports, 2};
 
 static struct negotiation negotiation;
+static enum tls_mode tls;
 static uint8_t out[NEGOTIATE_OUT_BYTES];
 static size_t made, used;
 
@@ -23,7 +24,7 @@ static void put_flags(uint32_t flags)
 {
     uint8_t bytes[4];
 
-    negotiate_begin(&negotiation, &table);
+    negotiate_begin(&negotiation, &table, tls);
     nbd_put32(bytes, flags);
     negotiate_step(&negotiation, bytes, 4, &used, out, &made);
 }
@@ -311,12 +312,71 @@ END_TEST
 
 START_TEST(unknown_options_are_unsupported_with_any_data)
 {
-    static const uint32_t numbers[] = {0, 4, 5, 11, 100, UINT32_MAX};
+    static const uint32_t numbers[] = {0, 4, NBD_OPT_STARTTLS, 11, 100, UINT32_MAX};
 
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         ck_assert_int_eq(option(numbers[i], in + 1000, i * 100), NEGOTIATE_OPTIONS);
         ck_assert_uint_eq(reply(0), NBD_REP_ERR_UNSUP);
     }
+}
+END_TEST
+
+/* -- TLS. -- */
+
+START_TEST(starttls_is_answered_once_and_forgets_what_was_said_before)
+{
+    uint8_t data[128];
+
+    tls = TLS_ON;
+    set_up();
+    option(NBD_OPT_STRUCTURED_REPLY, NULL, 0);
+    option(NBD_OPT_SET_META_CONTEXT, data, make_context(data, "", "base:allocation"));
+    ck_assert_int_eq(option(NBD_OPT_STARTTLS, "x", 1), NEGOTIATE_OPTIONS);
+    ck_assert_uint_eq(reply(0), NBD_REP_ERR_INVALID);
+    ck_assert_int_eq(option(NBD_OPT_STARTTLS, NULL, 0), NEGOTIATE_STARTTLS);
+    ck_assert_uint_eq(reply(0), NBD_REP_ACK);
+    ck_assert_uint_eq(reply(1), UINT32_MAX);
+    negotiate_encrypted(&negotiation);
+    ck_assert_int_eq(option(NBD_OPT_STARTTLS, NULL, 0), NEGOTIATE_OPTIONS);
+    ck_assert_uint_eq(reply(0), NBD_REP_ERR_INVALID);
+    ck_assert_int_eq(option(NBD_OPT_GO, data, make_go(data, "", 0)), NEGOTIATE_DONE);
+    ck_assert(!negotiation.structured);
+    ck_assert(!negotiate_has_allocation(&negotiation));
+    tls = TLS_OFF;
+}
+END_TEST
+
+START_TEST(where_tls_is_required_nothing_else_is_answered_before_it)
+{
+    uint8_t data[128];
+
+    tls = TLS_REQUIRE;
+    set_up();
+    for (uint32_t number = 2; number < 20; number++) {
+        if (number == NBD_OPT_ABORT || number == NBD_OPT_STARTTLS)
+            continue;
+        ck_assert_int_eq(option(number, data, make_go(data, "", 0)), NEGOTIATE_OPTIONS);
+        ck_assert_uint_eq(reply(0), NBD_REP_ERR_TLS_REQD);
+        ck_assert_uint_eq(reply(1), UINT32_MAX);
+    }
+    make_option(NBD_OPT_GO, NULL, 0);
+    nbd_put32(in + 12, NEGOTIATE_OPTION_BYTES_MAX + 1);
+    ck_assert_int_eq(
+        negotiate_step(&negotiation, in, NBD_OPTION_HEADER_BYTES, &used, out, &made),
+        NEGOTIATE_SKIP);
+    ck_assert_uint_eq(reply(0), NBD_REP_ERR_TLS_REQD);
+
+    set_up();
+    ck_assert_int_eq(option(NBD_OPT_EXPORT_NAME, "", 0), NEGOTIATE_CLOSE);
+    ck_assert_uint_eq(made, 0);
+    set_up();
+    ck_assert_int_eq(option(NBD_OPT_ABORT, NULL, 0), NEGOTIATE_CLOSE);
+    ck_assert_uint_eq(reply(0), NBD_REP_ACK);
+    set_up();
+    ck_assert_int_eq(option(NBD_OPT_STARTTLS, NULL, 0), NEGOTIATE_STARTTLS);
+    negotiate_encrypted(&negotiation);
+    ck_assert_int_eq(option(NBD_OPT_GO, data, make_go(data, "", 0)), NEGOTIATE_DONE);
+    tls = TLS_OFF;
 }
 END_TEST
 
@@ -391,10 +451,13 @@ START_TEST(nothing_happens_before_the_last_byte)
 END_TEST
 
 HARNESS_MAIN_WITH(
-    "unit-negotiate", set_up, NULL, unknown_flags_of_a_client_end_it,
-    the_greeting_is_that_of_the_protocol, export_name_enters_with_and_without_zeroes,
-    export_name_of_nothing_ends_it, abort_is_acknowledged, list_names_all_exports,
-    info_tells_and_go_enters, a_description_is_told_if_asked_for_and_there,
+    "unit-negotiate", set_up, NULL,
+    starttls_is_answered_once_and_forgets_what_was_said_before,
+    where_tls_is_required_nothing_else_is_answered_before_it,
+    unknown_flags_of_a_client_end_it, the_greeting_is_that_of_the_protocol,
+    export_name_enters_with_and_without_zeroes, export_name_of_nothing_ends_it,
+    abort_is_acknowledged, list_names_all_exports, info_tells_and_go_enters,
+    a_description_is_told_if_asked_for_and_there,
     go_of_nothing_is_unknown_and_it_goes_on, lengths_that_do_not_add_up_are_invalid,
     contexts_need_structured_replies, a_context_counts_for_the_export_it_was_set_for,
     the_last_choice_of_contexts_counts, contexts_are_listed_and_that_sets_none,

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# bad-zslotd-file.sh - a configuration file that is wrong is refused with its name, the line and one sentence
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+builddir=$(cd "${builddir:-.}" && pwd)
+export NBDKIT=$builddir/tests/run-zslotd ZSLOT_FACE=zslotd
+source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+zslotd=$builddir/server/zslotd
+
+# says WORD... -- ARGUMENT...: it ends before it serves, with one line in which the words are
+says() {
+    local words=() status=0 word
+    while [ "$1" != -- ]; do
+        words+=("$1") && shift
+    done
+    shift
+    timeout 60 "$zslotd" "$@" >out 2>err || status=$?
+    [ "$status" = 1 ] || fail "zslotd $*: status $status: $(cat out err)"
+    [ "$(wc -l <err)" = 1 ] || fail "zslotd $*: not one line: $(cat err)"
+    for word in "${words[@]}"; do
+        grep -qF -- "$word" err || fail "zslotd $*: \"$word\" is not in: $(cat err)"
+    done
+}
+
+# wrong LINE WORD...: the file on stdin is refused there
+wrong() {
+    local line=$1
+    shift
+    cat >file
+    says "file:$line: " "$@" -- --config=file
+}
+
+wrong 1 nonsense KEY=VALUE '[export NAME]' <<<'nonsense'
+wrong 1 '=3' KEY=VALUE <<<'=3'
+wrong 2 nonsense unknown memory-limit max-connections <<<$'\nnonsense=1'
+wrong 3 size=1x 'not a size' <<<$'# all\nlisten=unix:s\nsize=1x'
+wrong 2 size=2M before <<<$'size=1M\nsize=2M'
+wrong 2 threads before <<<$'threads=1\nthreads=1'
+wrong 1 threads=300 256 <<<'threads=300'
+wrong 1 'without the --' <<<'--size=1M'
+wrong 1 size quotes <<<'size="1M"'
+wrong 1 comment 'line of its own' <<<'backing=/tmp/x # there'
+wrong 1 config=other 'another one' <<<'config=other'
+wrong 1 '[exports]' '[export NAME]' <<<'[exports]'
+wrong 1 '[export' '[export NAME]' <<<'[export'
+wrong 1 '[export a' '[export NAME]' <<<'[export a'
+wrong 1 'no name' <<<'[export ]'
+wrong 1 255 <<<"[export $(printf '%0256d' 0)]"
+wrong 4 '[export a]' 'of that name' <<<$'[export a]\nsize=1M\n[export b]\n[export a]'
+wrong 2 '[export a]' 'before it' <<<$'size=1M\n[export a]'
+wrong 2 '[export a]' 'export= stands' <<<$'export=b\n[export a]'
+wrong 2 export=b 'before the first' <<<$'[export a]\nexport=b'
+wrong 2 threads=2 'before the first [export NAME]' <<<$'[export a]\nthreads=2'
+wrong 2 'value zero' < <(printf 'size=1M\nlisten=\0x\n')
+wrong 129 'more than 128' < <(for i in $(seq 200); do echo "[export $i]"; done)
+
+# what_holds_for_all_of_it has no line
+says 'size=SIZE is missing' -- --config=/dev/null
+printf '[export a]\nsize=1M\n[export b]\nmemory-limit=8M\n' >file
+says 'export b: size=SIZE is missing' -- --config=file
+printf '[export a]\nsize=1M\n[export b]\nsize=1M\nbacking-size=1M\n' >file
+says 'export b: backing-size' -- --config=file
+printf '[export a]\nsize=1M\n[export b]\nsize=1T\nmemory-limit=1M\n' >file
+says 'export b: memory-limit=1M' -- --config=file --listen="unix:$directory/s"
+printf '[export a]\nsize=1M\ncontrol=c\n[export b]\nsize=1M\ncontrol=c\n' >file
+says 'export b: control=' 'another server listens' -- --config=file --listen="unix:$directory/s"
+mkdir state
+printf '[export a]\nsize=1M\nstate=%s\n[export b]\nsize=1M\nstate=%s\n' "$PWD/state" "$PWD/state" >file
+says 'export b: state=' -- --config=file --listen="unix:$directory/s"
+truncate -s 64M backing
+printf '[export a]\nsize=64M\nmemory-limit=16M\nbacking=backing\n[export b]\nsize=64M\nmemory-limit=16M\nbacking=backing\n' \
+    >file
+says 'export b: backing=' -- --config=file --listen="unix:$directory/s"
+{ [ ! -e c ] && [ ! -e s ]; } || fail "a refused server leaves a socket"
+
+# files_that_cannot_be_read
+says /etc/zslot/no-such-name.conf 'No such file' -- no-such-name
+says nowhere 'No such file' -- --config=nowhere
+says . 'directory' -- --config=.
+head -c 2000000 /dev/zero | tr '\0' '#' >file
+says file 'no configuration file' -- --config=file
+says config= 'no path' -- --config=
+for bad in .. a/b ''; do
+    says "$bad: not a name" --config=FILE -- "$bad"
+done
+says two 'one only' -- one two
+says --config=x 'one only' -- one --config=x
+# Without its --, a parameter is not taken for a name.
+says size=1M --KEY=VALUE -- size=1M
+
+# arguments_of_which_nobody_can_tell_whose
+printf '[export a]\nsize=1M\n[export b]\nsize=1M\n' >file
+says size=2M '2 exports' -- --config=file --size=2M
+says export=c sections -- --config=file --export=c
+says threads before -- --config=file --threads=1 --threads=1

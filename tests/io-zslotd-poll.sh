@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# io-zslotd-poll.sh - what polling takes is bounded, and told
+#
+# SPDX-License-Identifier: BSD-3-Clause
+
+builddir=$(cd "${builddir:-.}" && pwd)
+export NBDKIT=$builddir/tests/run-zslotd ZSLOT_FACE=zslotd
+source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+need nbdcopy curl jq
+number() { curl -sS --unix-socket control http://localhost/v1/stats | jq ".server.$1"; }
+
+# without_it_there_is_none
+serve zslot 16M control=control
+truncate -s 16M zeroes
+nbdcopy zeroes "$uri"
+[ "$(number 'poll_time == 0')" = true ] || fail "it has polled for $(number poll_time) s"
+stop
+
+# with_it_a_quarter_of_a_thread_s_time_at_most_finds_nothing, but for 20 ms that are saved up, and
+# for what it lost its processor for meanwhile
+started=$(date +%s.%N)
+serve zslot 16M control=control --threads=1 --poll=10000
+for _ in $(seq 20); do
+    nbdcopy "$uri" null:
+done
+poll=$(number poll_time) vain=$(number poll_time_in_vain)
+jq -en --argjson poll "$poll" --argjson vain "$vain" --argjson started "$started" \
+    --argjson now "$(date +%s.%N)" \
+    '$poll > 0 and $vain <= $poll and $vain <= ($now - $started) / 4 + 0.02 + 0.2' >/dev/null ||
+    fail "polled for $poll s, in vain for $vain s"
+stop
