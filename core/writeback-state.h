@@ -72,7 +72,8 @@ struct writeback {
     bool tidy;            /* few EMPTY blocks have waited for more long enough */
     uint64_t stop_ms;     /* when stopping began */
     bool abandoned;       /* I/O never ended: what it may still write to must stay */
-    bool stopped;         /* nothing will be begun any more; guarded by room_lock */
+    struct writeback *next_abandoned;
+    bool stopped;             /* nothing will be begun any more; guarded by room_lock */
     uint64_t in_flight_bytes; /* objects on their way out */
     struct backing_io header_io;
     unsigned failures;

@@ -425,13 +425,19 @@ void writeback_stop(struct writeback *writeback)
         pthread_cond_wait(&writeback->room, &writeback->room_lock.mutex);
 }
 
+static struct writeback *all_abandoned;
+
 void writeback_close(struct writeback *writeback)
 {
     if (!writeback)
         return;
     writeback->running = false;
-    if (writeback->abandoned)
-        return; /* a leak, for the moment that the process still has */
+    if (writeback->abandoned) {
+        /* For the moment that the process still has; and for who looks for leaks. */
+        writeback->next_abandoned = all_abandoned;
+        all_abandoned = writeback;
+        return;
+    }
     if (writeback->filling)
         segment_abandon(writeback->filling);
     if (writeback->cleaning)

@@ -27,6 +27,7 @@ start_far() {
     until_true 60 is_served_or_over "$directory/far.pid" "$far" || fail "no server behind it"
 }
 
+# One request at a time: nbdkit 1.32 may abort when a client leaves it with several under way.
 for face in nbdkit zslotd; do
     NBDKIT=$plugin
     [ $face = nbdkit ] || NBDKIT=$zslotd
@@ -34,7 +35,7 @@ for face in nbdkit zslotd; do
     # Too small for what is sent.
     rm -f store
     serve zslot 64M compressor=none memory-limit=12M backing=store backing-size=8M
-    ! nbdcopy pages "$uri" 2>/dev/null || fail "$face: it all fits"
+    ! nbdcopy --connections=1 --synchronous pages "$uri" 2>/dev/null || fail "$face: it all fits"
     says 'the backing store is full: '
     [ $face = zslotd ] || says 'no room: memory-limit is reached, and the backing store is full'
     stop
@@ -42,7 +43,7 @@ for face in nbdkit zslotd; do
     # None at all.
     if [ $face = nbdkit ]; then
         serve zslot 64M compressor=none memory-limit=12M
-        ! nbdcopy pages "$uri" 2>/dev/null || fail "$face: it all fits"
+        ! nbdcopy --connections=1 --synchronous pages "$uri" 2>/dev/null || fail "$face: it all fits"
         says 'no room: memory-limit is reached$'
         # Thousands of refusals are some lines.
         [ "$(wc -l <log)" -lt 30 ] || fail "$face: $(wc -l <log) lines"
@@ -55,7 +56,7 @@ for face in nbdkit zslotd; do
     start_far --filter=error file disk error=EIO error-pwrite-rate=100% error-file=flag
     serve zslot 64M compressor=none memory-limit=12M backing="nbd+unix:///?socket=$directory/far"
     touch flag
-    ! nbdcopy pages "$uri" 2>/dev/null || fail "$face: it all fits though the store fails"
+    ! nbdcopy --connections=1 --synchronous pages "$uri" 2>/dev/null || fail "$face: it all fits though the store fails"
     says 'writing to the backing store failed (.*: Input/output error'
     says 'the backing store fails again and again'
     rm flag

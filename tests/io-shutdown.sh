@@ -75,7 +75,7 @@ for face in nbdkit zslotd; do
     for at in 0 4M 8M; do
         qemu-io -r -f raw -c "read $at 1M" "$uri" >"reader.$at" 2>&1 &
     done
-    timeout 60 nbdcopy --connections=4 one "$uri" >writer 2>&1 &
+    timeout 60 nbdcopy --connections=1 --synchronous one "$uri" >writer 2>&1 &
     writer=$!
     sleep 1 # so that they wait; if they do not yet, that is a lesser test and no failure
     ends "$face, the store hangs"
