@@ -83,10 +83,11 @@ struct connection {
     struct request *filling;
 
     /* What is to be sent: first what remains of the first of finished, if a part of it has been
-     * sent; then out[out_start..out_end); then finished. */
+     * sent, or is within TLS on its way; then out[out_start..out_end); then finished. */
     uint8_t *out;
     uint32_t out_start, out_end;
     struct request_queue finished;
+    bool first_is_within_tls;
 
     struct arena arena;
     struct request *free;

@@ -39,12 +39,20 @@ static int add_request(struct iovec *pieces, int count, struct request *request)
     return count;
 }
 
+/* The first finished request is sent to its end before anything else. */
+static bool has_begun(const struct connection *connection)
+{
+    const struct request *first = connection->finished.first;
+
+    return first && (first->sent_bytes > 0 || connection->first_is_within_tls);
+}
+
 static int gather(struct connection *connection, struct iovec *pieces)
 {
     struct request *request = connection->finished.first;
     int count = 0;
 
-    if (request && request->sent_bytes > 0) {
+    if (has_begun(connection)) {
         count = add_request(pieces, count, request);
         request = request->next;
     }
@@ -72,9 +80,7 @@ static size_t take_off_request(struct connection *connection, size_t bytes)
 
 static void take_off(struct connection *connection, size_t bytes)
 {
-    struct request *first = connection->finished.first;
-
-    if (first && first->sent_bytes > 0)
+    if (has_begun(connection))
         bytes = take_off_request(connection, bytes);
 
     uint32_t out = connection->out_end - connection->out_start;
@@ -107,10 +113,14 @@ void output_flush(struct connection *connection)
 
         if (sent > 0) {
             take_off(connection, (size_t)sent);
+            connection->first_is_within_tls = false;
             connection->loop->sends++;
-        } else if (sent == -EAGAIN || sent == -EWOULDBLOCK)
+        } else if (sent == -EAGAIN || sent == -EWOULDBLOCK) {
+            /* The record that TLS has is of what stood first. */
+            if (connection->tls && connection->out_end == connection->out_start)
+                connection->first_is_within_tls = true;
             return;
-        else if (sent != -EINTR)
+        } else if (sent != -EINTR)
             connection_drop(connection);
     }
 }

@@ -19,14 +19,6 @@
 #define POLL_SHARE 4                       /* one part in so many of the time */
 #define POLL_ACCOUNT_NS (20 * 1000 * 1000) /* at most so much is saved up */
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* -- Connections. -- */
 
 struct workers *reactor_workers(const struct reactor *loop)
@@ -185,7 +177,7 @@ static void poll_a_while(struct reactor *loop)
 
     if (loop->sends == loop->poll.sends)
         return;
-    const uint64_t begun = now_ns();
+    const uint64_t begun = reactor_now_ns();
     loop->poll.account_ns += (int64_t)((begun - loop->poll.last_ns) / POLL_SHARE);
     if (loop->poll.account_ns > POLL_ACCOUNT_NS)
         loop->poll.account_ns = POLL_ACCOUNT_NS;
@@ -197,7 +189,7 @@ static void poll_a_while(struct reactor *loop)
     do {
         loop->poll.sends = loop->sends;
         event_base_loop(loop->base, EVLOOP_NONBLOCK);
-        now = now_ns();
+        now = reactor_now_ns();
         if (loop->sends != loop->poll.sends)
             start = now;
     } while ((int64_t)(now - start) < for_ns);
@@ -238,7 +230,7 @@ int reactor_start(struct reactor *loop, const struct reactor_settings *settings)
     loop->settings = settings;
     pthread_mutex_init(&loop->mutex, NULL);
     request_queue_init(&loop->came_back);
-    loop->poll.last_ns = now_ns();
+    loop->poll.last_ns = reactor_now_ns();
     loop->poll.account_ns = POLL_ACCOUNT_NS;
     loop->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->mail_fd < 0) {

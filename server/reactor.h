@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "export.h"
 #include "face.h"
@@ -91,6 +92,14 @@ unsigned reactor_numbers(const struct reactor *loops, unsigned count,
                          struct face_number numbers[FACE_NUMBERS_MAX]);
 
 /* -- For connections. -- */
+
+static inline uint64_t reactor_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
 
 void reactor_add(struct connection *connection);
 void reactor_remove(struct connection *connection);

@@ -118,6 +118,15 @@ static int start_tls(unsigned loop)
     return fd;
 }
 
+static void drain(struct nbd_handle *nbd)
+{
+    while (nbd_aio_in_flight(nbd) > 0) {
+        NBD_OK(nbd_poll(nbd, -1));
+        for (int64_t cookie; (cookie = nbd_aio_peek_command_completed(nbd)) > 0;)
+            NBD_OK(nbd_aio_command_completed(nbd, (uint64_t)cookie));
+    }
+}
+
 /* -- What works. -- */
 
 START_TEST(all_lengths_come_and_go)
@@ -155,13 +164,43 @@ START_TEST(many_requests_at_once_are_answered_all)
     for (unsigned i = 0; i < COUNT; i++)
         NBD_OK((int)nbd_aio_pread(nbd, pages[i], PAGE, (uint64_t)(i % 500) * PAGE,
                                   NBD_NULL_COMPLETION, 0));
-    while (nbd_aio_in_flight(nbd) > 0) {
-        NBD_OK(nbd_poll(nbd, -1));
-        for (int64_t cookie; (cookie = nbd_aio_peek_command_completed(nbd)) > 0;)
-            NBD_OK(nbd_aio_command_completed(nbd, (uint64_t)cookie));
-    }
+    drain(nbd);
     for (unsigned i = 0; i < COUNT; i++)
         ck_assert_mem_eq(pages[i], model.bytes + (size_t)(i % 500) * PAGE, PAGE);
+    leave(nbd);
+}
+END_TEST
+
+/* A record that the socket does not take has to be sent to its end before anything else, wherever in
+ * an answer it begins. */
+START_TEST(answers_of_workers_and_of_the_loop_do_not_mix)
+{
+    enum { LARGE = 12, SMALL = 40 };
+    static char large[LARGE][2 * 65536], small[SMALL][PAGE];
+    struct nbd_handle *nbd = client(0), *other = client(0);
+
+    for (unsigned turn = 0; turn < 60; turn++) {
+        size_t bytes = 65537 + turn * 997;
+
+        for (unsigned i = 0; i < LARGE; i++)
+            NBD_OK((int)nbd_aio_pread(nbd, large[i], bytes, i * PAGE,
+                                      NBD_NULL_COMPLETION, 0));
+        /* Nobody reads meanwhile, so that sending the first ones blocks; then the loop answers.  The
+         * other client's turns are the loop's, too. */
+        for (unsigned i = 0; i < 20; i++)
+            NBD_OK(nbd_pread(other, got, PAGE, 0, 0));
+        for (unsigned i = 0; i < SMALL; i++)
+            NBD_OK((int)nbd_aio_pread(nbd, small[i], PAGE, i * PAGE,
+                                      NBD_NULL_COMPLETION, 0));
+        for (unsigned i = 0; i < 20; i++)
+            NBD_OK(nbd_pread(other, got, PAGE, 0, 0));
+        drain(nbd);
+        for (unsigned i = 0; i < LARGE; i++)
+            ck_assert_mem_eq(large[i], model.bytes + i * PAGE, bytes);
+        for (unsigned i = 0; i < SMALL; i++)
+            ck_assert_mem_eq(small[i], model.bytes + i * PAGE, PAGE);
+    }
+    leave(other);
     leave(nbd);
 }
 END_TEST
@@ -335,11 +374,7 @@ START_TEST(a_client_that_does_not_read_holds_nobody_up_and_gets_all_later)
     for (unsigned i = 0; i < 100; i++)
         NBD_OK(nbd_pread(other, got, PAGE, 0, 0));
     leave(other);
-    while (nbd_aio_in_flight(nbd) > 0) {
-        NBD_OK(nbd_poll(nbd, -1));
-        for (int64_t cookie; (cookie = nbd_aio_peek_command_completed(nbd)) > 0;)
-            NBD_OK(nbd_aio_command_completed(nbd, (uint64_t)cookie));
-    }
+    drain(nbd);
     for (unsigned i = 0; i < COUNT; i++)
         ck_assert_mem_eq(pages[i], model.bytes + (size_t)(i % 300) * PAGE, PAGE);
     leave(nbd);
@@ -377,6 +412,7 @@ END_TEST
 
 HARNESS_MAIN_WITH("fault-zslotd-tls", setup, teardown, all_lengths_come_and_go,
                   many_requests_at_once_are_answered_all,
+                  answers_of_workers_and_of_the_loop_do_not_mix,
                   a_fetch_does_not_hold_up_the_same_connection,
                   bytes_behind_starttls_end_the_connection_unanswered,
                   plain_bytes_for_a_handshake_end_the_connection,
