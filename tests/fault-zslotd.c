@@ -283,6 +283,37 @@ START_TEST(a_write_of_a_client_that_has_gone_is_not_carried_out)
 }
 END_TEST
 
+/* More than there are requests, so that it stalls, and more than it receives at a time; and the client
+ * waits for nothing of it. */
+START_TEST(what_was_sent_before_a_disc_is_carried_out)
+{
+    static uint8_t part[NBD_REQUEST_BYTES + 100];
+    unsigned more = CONNECTION_REQUESTS + 40;
+
+    store_all_but_the_first();
+    int fd = served_connect(0);
+    served_enter(fd);
+    faulty_hold_fetches(faulty);
+    for (unsigned i = 1; i <= more; i++) {
+        served_make_request(part, NBD_CMD_WRITE, i, i * PAGE + 10, 100);
+        memset(part + NBD_REQUEST_BYTES, (int)i, 100);
+        served_send(fd, part, sizeof part);
+        model_write(&model, i * PAGE + 10, 100, part + NBD_REQUEST_BYTES);
+    }
+    for (unsigned i = 0; i < 30; i++) {
+        sample_page(SAMPLE_RANDOM, 900 + i, got);
+        served_request(fd, NBD_CMD_WRITE, 500 + i, (500 + i) * PAGE, PAGE);
+        served_send(fd, got, PAGE);
+        model_write(&model, (500 + i) * PAGE, PAGE, got);
+    }
+    served_request(fd, NBD_CMD_DISC, 0, 0, 0);
+    close(fd);
+    faulty_release(faulty, BACKING_READ, 0);
+    served_wait_connections(0);
+    /* teardown compares all of the volume */
+}
+END_TEST
+
 /* The write lies behind more reads than there is room for answers, and then the client closes
  * its end, without a DISC. */
 START_TEST(requests_behind_a_stall_are_not_carried_out_for_who_has_gone)
@@ -374,6 +405,7 @@ HARNESS_MAIN_WITH("fault-zslotd", setup, teardown,
                   cache_requests_leave_workers_to_others,
                   a_long_cache_request_of_who_has_gone_is_given_up,
                   a_write_of_a_client_that_has_gone_is_not_carried_out,
+                  what_was_sent_before_a_disc_is_carried_out,
                   requests_behind_a_stall_are_not_carried_out_for_who_has_gone,
                   stopping_answers_what_was_taken_in,
                   stopping_does_not_answer_what_was_not, polling_loops_serve_too)
