@@ -181,7 +181,7 @@ static int make_swap(struct why *why)
 
 static int attach(struct why *why)
 {
-    struct server server;
+    struct server server = {.request_timeout_s = arguments.request_timeout_s};
     struct kernel kernel;
     struct keep keep = {.kernel = &kernel,
                         .server = &server,

@@ -96,8 +96,12 @@ static void set_timeouts(int fd, long seconds)
 }
 
 /* tune: a request is not held back to be sent with the next; and a server whose machine is gone is
- * noticed in half a minute when there are no requests that would notice */
-static void tune(int fd)
+ * noticed in half a minute when there are no requests that would notice.
+ *
+ * When a request times out the kernel shuts the socket down, which leaves what it holds in its queue:
+ * retransmitted later it would overwrite what has been written by another connection meanwhile. So
+ * the connection must be dead, and its queue gone, before that: "unheard_ms" is below the timeout. */
+static void tune(int fd, unsigned unheard_ms)
 {
     const int on = 1, idle_s = 15, interval_s = 5, probes = 3;
 
@@ -106,6 +110,18 @@ static void tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof unheard_ms);
+}
+
+/* unheard_ms: two thirds of the requests' timeout; the kernel looks at its timers seldom. Longer than
+ * keepalive takes would make that longer too. */
+static unsigned unheard_ms(const struct server *server)
+{
+    const uint64_t ms = server->request_timeout_s * 1000 / 3 * 2;
+
+    return server->request_timeout_s == 0 || ms > DIAL_UNHEARD_MAX_MS
+               ? DIAL_UNHEARD_MAX_MS
+               : ms;
 }
 
 int dial(const struct server *server, struct why *why)
@@ -123,7 +139,7 @@ int dial(const struct server *server, struct why *why)
         if (connect(fd, (const struct sockaddr *)&address->socket, address->length) ==
             0) {
             if (family != AF_UNIX)
-                tune(fd);
+                tune(fd, unheard_ms(server));
             return fd;
         }
         why_set(why, "cannot connect: %s",

@@ -11,11 +11,12 @@
 #ifndef CLIENT_DIAL_H
 #define CLIENT_DIAL_H
 
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "why.h"
 
-enum { DIAL_ADDRESSES_MAX = 8, DIAL_TIMEOUT_S = 10 };
+enum { DIAL_ADDRESSES_MAX = 8, DIAL_TIMEOUT_S = 10, DIAL_UNHEARD_MAX_MS = 30000 };
 
 struct address {
     struct sockaddr_storage socket;
@@ -25,12 +26,15 @@ struct address {
 struct server {
     struct address addresses[DIAL_ADDRESSES_MAX];
     unsigned count;
+    uint64_t request_timeout_s; /* of the kernel; 0: it has none */
 };
 
 /* "target" is HOST, HOST:PORT, [ADDRESS]:PORT, or the path of a Unix socket, which has a slash. */
 int dial_lookup(struct server *server, const char *target, struct why *why);
 
-/* A connected socket, whose sends and receives end after DIAL_TIMEOUT_S, or -1. */
+/* A connected socket, whose sends and receives end after DIAL_TIMEOUT_S, or -1. One by TCP is given up when
+ * the other end has not been heard of for two thirds of request_timeout_s, or DIAL_UNHEARD_MAX_MS if
+ * that is less. */
 int dial(const struct server *server, struct why *why);
 
 /* Takes the timeouts off again: the kernel has timers of its own. */

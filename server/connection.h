@@ -24,6 +24,10 @@
  * one is not executed, and a worker looks before each page (volume_write_while()).  So does the loop
  * after a stall, after some requests of a batch, and when it is told that the client has closed.
  *
+ * What was sent before a DISC is carried out, however much of it still waits in the socket: when a client
+ * has closed, the last bytes there say whether a DISC is to come.  With TLS they cannot be read before
+ * all others, and only what has been received is known.
+ *
  * SPDX-License-Identifier: BSD-3-Clause
  */
 #ifndef ZSLOT_CONNECTION_H
@@ -66,7 +70,8 @@ struct connection {
     enum connection_state state;
     struct negotiation negotiation;
     _Atomic bool said_disc;
-    _Atomic bool is_gone; /* state is GONE; for workers */
+    _Atomic bool is_gone;  /* state is GONE; for workers */
+    _Atomic bool is_asked; /* a worker wants to know whether this has ended by a DISC */
 
     struct event *readable, *writable, *deadline;
     struct event *again;   /* TLS has input that the socket does not tell of */
@@ -110,8 +115,13 @@ void connection_end(struct connection *connection);
 /* Answers nothing more, and closes when no worker has a request. */
 void connection_drop(struct connection *connection);
 
-/* Whether the client is still there to want what it asked for, by a look at the socket. */
-bool connection_is_there(const struct connection *connection);
+/* Whether the client is still there to want what it asked for, or has gone with a DISC, by a look at the socket.
+ * For workers: the loop, which knows what has been received, is asked and waited for if it has closed. */
+bool connection_is_there(struct connection *connection);
+
+/* The same for the loop. */
+bool connection_is_wanted(struct connection *connection);
+void connection_answer_asked(struct connection *connection);
 
 const struct export *connection_export(const struct connection *connection);
 

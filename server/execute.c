@@ -148,6 +148,42 @@ static bool is_wanted(void *opaque)
     return connection_is_there(opaque);
 }
 
+static int execute_part(const struct request *request, struct volume *volume,
+                        uint64_t offset, uint64_t bytes)
+{
+    switch (request->nbd.type) {
+    case NBD_CMD_READ:
+        return volume_read(volume, offset, bytes,
+                           request->data + (offset - request->nbd.offset));
+    case NBD_CMD_TRIM:
+        return volume_trim(volume, offset, bytes);
+    case NBD_CMD_WRITE_ZEROES:
+        return volume_zero(volume, offset, bytes);
+    default:
+        return volume_cache(volume, offset, bytes);
+    }
+}
+
+/* In parts that end at multiples of PART_BYTES; before each it is looked whether the client is there. */
+static int execute_parts(const struct request *request, struct volume *volume,
+                         uint32_t part_bytes)
+{
+    uint64_t at = request->nbd.offset, end = at + request->nbd.bytes;
+    int r = 0;
+
+    while (r == 0 && at < end) {
+        uint64_t next = (at / part_bytes + 1) * part_bytes;
+
+        if (next > end)
+            next = end;
+        r = connection_is_there(request->connection)
+                ? execute_part(request, volume, at, next - at)
+                : -ECANCELED;
+        at = next;
+    }
+    return r;
+}
+
 static int execute(struct request *request)
 {
     const struct nbd_request *nbd = &request->nbd;
@@ -156,17 +192,15 @@ static int execute(struct request *request)
 
     switch (nbd->type) {
     case NBD_CMD_READ:
-        return volume_read(volume, nbd->offset, nbd->bytes, request->data);
+    case NBD_CMD_CACHE:
+        return execute_parts(request, volume, REQUEST_FETCH_PART_BYTES);
+    case NBD_CMD_TRIM:
+    case NBD_CMD_WRITE_ZEROES:
+        return execute_parts(request, volume, REQUEST_INLINE_TRIM_BYTES);
     case NBD_CMD_WRITE:
         return volume_write_while(
             volume, nbd->offset + request->done_bytes, nbd->bytes - request->done_bytes,
             request->data + request->done_bytes, is_wanted, request->connection);
-    case NBD_CMD_TRIM:
-        return volume_trim(volume, nbd->offset, nbd->bytes);
-    case NBD_CMD_WRITE_ZEROES:
-        return volume_zero(volume, nbd->offset, nbd->bytes);
-    case NBD_CMD_CACHE:
-        return volume_cache(volume, nbd->offset, nbd->bytes);
     default:
         return get_status(nbd, export, request->data, &request->answer_bytes);
     }

@@ -32,6 +32,8 @@ static int add(struct listener *listener, int fd, char *unix_path)
         return -EMFILE;
     }
     listener->fds[listener->count] = fd;
+    if (unix_path && lstat(unix_path, &listener->made[listener->count]) < 0)
+        listener->made[listener->count] = (struct stat){0};
     listener->unix_paths[listener->count++] = unix_path;
     return 0;
 }
@@ -247,12 +249,23 @@ int listen_take_activated(struct listener *listener, struct reason *reason)
     return count;
 }
 
+static bool is_what_was_made(const char *path, const struct stat *made)
+{
+    struct stat what;
+
+    return lstat(path, &what) == 0 && what.st_dev == made->st_dev &&
+           what.st_ino == made->st_ino;
+}
+
 void listen_close(struct listener *listener)
 {
     for (unsigned i = 0; i < listener->count; i++) {
+        const char *path = listener->unix_paths[i];
+
+        if (path && is_what_was_made(path, &listener->made[i]))
+            unlink(path);
+        /* After the file: a number that is free is used again. */
         close(listener->fds[i]);
-        if (listener->unix_paths[i])
-            unlink(listener->unix_paths[i]);
         free(listener->unix_paths[i]);
     }
     listener->count = 0;

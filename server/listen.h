@@ -10,6 +10,8 @@
 #ifndef ZSLOT_LISTEN_H
 #define ZSLOT_LISTEN_H
 
+#include <sys/stat.h>
+
 #include "reason.h"
 
 #define LISTEN_FDS_MAX 64u
@@ -19,6 +21,8 @@ struct listener {
     int fds[LISTEN_FDS_MAX];
     /* Of the socket at the same place, or NULL; absolute, since we may go to another directory. */
     char *unix_paths[LISTEN_FDS_MAX];
+    /* Of unix_paths as they were made: another server's may be there since. */
+    struct stat made[LISTEN_FDS_MAX];
 };
 
 /* Opens what ADDRESS, which is borrowed, says:

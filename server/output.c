@@ -105,6 +105,18 @@ static ssize_t send_some(struct connection *connection, struct iovec *pieces, in
     return sent < 0 ? -errno : sent;
 }
 
+/* Nobody receives any more.  What was sent before a DISC is to be carried out all the same. */
+static void lose(struct connection *connection)
+{
+    if (!connection_is_wanted(connection) || !atomic_load(&connection->said_disc)) {
+        connection_drop(connection);
+        return;
+    }
+    while (connection->finished.first)
+        connection_request_free(request_queue_take(&connection->finished));
+    connection->out_start = connection->out_end = 0;
+}
+
 void output_flush(struct connection *connection)
 {
     while (output_is_waiting(connection) && connection->state != CONNECTION_GONE) {
@@ -121,7 +133,7 @@ void output_flush(struct connection *connection)
                 connection->first_is_within_tls = true;
             return;
         } else if (sent != -EINTR)
-            connection_drop(connection);
+            lose(connection);
     }
 }
 

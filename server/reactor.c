@@ -116,6 +116,8 @@ static void on_mail(int fd, short what, void *opaque)
 
     (void)what;
     eventfd_read(fd, &count);
+    if (atomic_exchange(&loop->is_asked, false))
+        for_all(loop, connection_answer_asked);
     pthread_mutex_lock(&loop->mutex);
     came_back = loop->came_back.first;
     request_queue_init(&loop->came_back);
@@ -141,6 +143,12 @@ static void on_mail(int fd, short what, void *opaque)
 static void wake(struct reactor *loop)
 {
     eventfd_write(loop->mail_fd, 1);
+}
+
+void reactor_ask(struct reactor *loop)
+{
+    if (!atomic_exchange(&loop->is_asked, true))
+        wake(loop);
 }
 
 void reactor_give(struct reactor *loop, int fd)

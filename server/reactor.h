@@ -29,6 +29,7 @@
 #include "tls.h"
 
 #define LOOP_CONNECTIONS_MAX 4096u
+#define REACTOR_SCRATCH_BYTES 65536u
 
 struct workers;
 struct connection;
@@ -52,6 +53,8 @@ struct reactor {
         connection_count; /* with those that were given and not opened yet */
 
     struct connection *connections, *touched;
+    _Atomic bool is_asked; /* some connection is */
+    uint8_t scratch[REACTOR_SCRATCH_BYTES];
     bool is_stopping;
     uint64_t sends;
 
@@ -78,6 +81,9 @@ void reactor_give(struct reactor *loop, int fd);
 
 /* A worker is done with REQUEST. */
 void reactor_finish(struct reactor *loop, struct request *request);
+
+/* A worker waits for connection_answer_asked(). */
+void reactor_ask(struct reactor *loop);
 
 /* Answers what was taken in, as far as that goes quickly, closes all connections and ends.
  * reactor_join() returns false if that has taken more than some seconds. */

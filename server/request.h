@@ -31,6 +31,9 @@
 #define REQUEST_INLINE_TRIM_BYTES (4u << 20)
 #define REQUEST_INLINE_STATUS_BYTES (64u << 20)
 
+/* So much is fetched for who may have gone. */
+#define REQUEST_FETCH_PART_BYTES (1u << 20)
+
 #define REQUEST_EXTENTS_MAX 1024u
 #define REQUEST_STATUS_BYTES (4 + 8 * REQUEST_EXTENTS_MAX)
 

@@ -197,13 +197,3 @@ enum transmit_result transmit_step(struct connection *connection)
         return TRANSMIT_MORE;
     return try_now(connection, &nbd);
 }
-
-bool transmit_ends_with_disc(const struct connection *connection)
-{
-    struct nbd_request nbd;
-
-    return connection->in_end - connection->in_start >= NBD_REQUEST_BYTES &&
-           nbd_decode_request(connection->in + connection->in_end - NBD_REQUEST_BYTES,
-                              &nbd) &&
-           nbd.type == NBD_CMD_DISC;
-}

@@ -29,7 +29,4 @@ void transmit_filled(struct connection *connection);
 /* Makes the answer of a request that has come back. */
 void transmit_answer(struct request *request);
 
-/* Whether what has been received ends with a DISC. */
-bool transmit_ends_with_disc(const struct connection *connection);
-
 #endif

@@ -9,19 +9,36 @@
 #include "execute.h"
 #include "reactor.h"
 
-static bool is_write(const struct request *request)
+static const unsigned running_max[WORKER_KINDS] = {
+    [WORKER_CACHES] = WORKERS_CACHING_MAX,
+    [WORKER_READS] = WORKERS_READING_MAX,
+    [WORKER_WRITES] = WORKERS_WRITING_MAX,
+};
+
+static enum worker_kind kind_of(const struct request *request)
 {
-    return request->nbd.type == NBD_CMD_WRITE ||
-           request->nbd.type == NBD_CMD_WRITE_ZEROES;
+    switch (request->nbd.type) {
+    case NBD_CMD_CACHE:
+        return WORKER_CACHES;
+    case NBD_CMD_WRITE:
+    case NBD_CMD_WRITE_ZEROES:
+        return WORKER_WRITES;
+    default:
+        return WORKER_READS;
+    }
 }
 
+/* In the order of the kinds: all but the last have bounds that leave it some. */
 static struct request *take_locked(struct workers *workers)
 {
-    struct request *request = request_queue_take(&workers->reads);
+    for (unsigned i = 0; i < WORKER_KINDS; i++)
+        if (workers->kinds[i].running < running_max[i]) {
+            struct request *request = request_queue_take(&workers->kinds[i].queue);
 
-    if (!request && workers->writing < WORKERS_WRITING_MAX)
-        request = request_queue_take(&workers->writes);
-    return request;
+            if (request)
+                return request;
+        }
+    return NULL;
 }
 
 static void *work(void *opaque)
@@ -37,15 +54,15 @@ static void *work(void *opaque)
             pthread_cond_wait(&workers->added, &workers->mutex);
             continue;
         }
-        bool writes = is_write(request);
-        workers->writing += writes;
+        enum worker_kind kind = kind_of(request);
+        workers->kinds[kind].running++;
         pthread_mutex_unlock(&workers->mutex);
 
         execute_and_wait(request);
         reactor_finish(request->connection->loop, request);
 
         pthread_mutex_lock(&workers->mutex);
-        workers->writing -= writes;
+        workers->kinds[kind].running--;
     }
     pthread_mutex_unlock(&workers->mutex);
     return NULL;
@@ -56,8 +73,8 @@ int workers_start(struct workers *workers)
     *workers = (struct workers){.started = 0};
     pthread_mutex_init(&workers->mutex, NULL);
     pthread_cond_init(&workers->added, NULL);
-    request_queue_init(&workers->reads);
-    request_queue_init(&workers->writes);
+    for (unsigned i = 0; i < WORKER_KINDS; i++)
+        request_queue_init(&workers->kinds[i].queue);
     for (; workers->started < WORKERS_COUNT; workers->started++) {
         int r =
             pthread_create(&workers->threads[workers->started], NULL, work, workers);
@@ -72,7 +89,7 @@ int workers_start(struct workers *workers)
 void workers_add(struct workers *workers, struct request *request)
 {
     pthread_mutex_lock(&workers->mutex);
-    request_queue_add(is_write(request) ? &workers->writes : &workers->reads, request);
+    request_queue_add(&workers->kinds[kind_of(request)].queue, request);
     pthread_cond_signal(&workers->added);
     pthread_mutex_unlock(&workers->mutex);
 }

@@ -5,8 +5,9 @@
  * Locks:   one mutex for the queues; not held while a request runs.
  * Never:   sends anything, or makes a thread for a request.
  *
- * Writes may wait some seconds for room, and fetches must not stand behind them: at most half of the
- * workers have a write at a time.
+ * Writes may wait some seconds for room, reads for a slow backing store, and cache requests bring back
+ * as many pages as a client likes to name.  So each kind has a bound, and whatever two of them do there is
+ * a worker for the third: 20 for reads, 4 for writes, 4 for cache requests at the least.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -18,14 +19,26 @@
 
 #include "request.h"
 
-#define WORKERS_COUNT 32u
-#define WORKERS_WRITING_MAX (WORKERS_COUNT / 2)
+#define WORKERS_COUNT 40u
+
+enum worker_kind { WORKER_CACHES, WORKER_READS, WORKER_WRITES, WORKER_KINDS };
+
+#define WORKERS_CACHING_MAX 4u
+#define WORKERS_READING_MAX 32u
+#define WORKERS_WRITING_MAX 16u
+
+_Static_assert(WORKERS_CACHING_MAX + WORKERS_READING_MAX < WORKERS_COUNT &&
+                   WORKERS_CACHING_MAX + WORKERS_WRITING_MAX < WORKERS_COUNT &&
+                   WORKERS_READING_MAX + WORKERS_CACHING_MAX <= WORKERS_COUNT,
+               "none is left without a worker");
 
 struct workers {
     pthread_mutex_t mutex;
     pthread_cond_t added;
-    struct request_queue reads, writes;
-    unsigned writing;
+    struct {
+        struct request_queue queue;
+        unsigned running;
+    } kinds[WORKER_KINDS];
     bool stopping;
     unsigned started;
     pthread_t threads[WORKERS_COUNT];

@@ -113,3 +113,18 @@ until_true 60 "${start[@]}" 2>/dev/null || fail "it does not start on a dead one
 pid=$(cat pid)
 kill "$pid"
 until_true 60 is_over "$pid" || fail "it does not end"
+
+# it_takes_away_no_other_server_s_socket
+"${start[@]}" || fail "it does not start"
+pid=$(cat pid)
+servers+=("$pid")
+mv there gone
+"$zslotd" --size=1M "${there[@]}" --pid-file="$directory/pid2" || fail "a second one does not start"
+second=$(cat pid2)
+servers+=("$second")
+kill "$pid"
+until_true 60 is_over "$pid" || fail "it does not end"
+[ -S there ] || fail "it has taken another server's socket away"
+kill "$second"
+until_true 60 is_over "$second" || fail "the second one does not end"
+[ ! -e there ] || fail "the second one leaves its socket"

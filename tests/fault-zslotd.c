@@ -146,6 +146,97 @@ START_TEST(a_fetch_that_fails_is_eio_and_the_connection_goes_on)
 }
 END_TEST
 
+/* Pages 0 to 31 in RAM, all others stored; a write or a read of these is for a worker, and waits for
+ * nothing. */
+#define LONG_PAGES 32u
+static unsigned char many[LONG_PAGES * PAGE];
+
+static void store_all_but_the_first_ones(void)
+{
+    stored_write_back_all();
+    for (unsigned i = 0; i < LONG_PAGES; i++)
+        sample_page(SAMPLE_RANDOM, 300 + i, many + i * PAGE);
+    model_write_both(&model, volume, 0, sizeof many, many);
+}
+
+static void expect_long_ones(int fd)
+{
+    uint64_t cookie;
+
+    served_request(fd, NBD_CMD_WRITE, 1, 0, sizeof many);
+    served_send(fd, many, sizeof many);
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    served_request(fd, NBD_CMD_READ, 2, 0, sizeof many);
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    served_receive(fd, many, sizeof many);
+    ck_assert_mem_eq(many, model.bytes, sizeof many);
+}
+
+START_TEST(fetches_leave_workers_to_writes)
+{
+    store_all_but_the_first_ones();
+    int fd = served_connect(0), other = served_connect(1);
+    uint64_t cookie;
+
+    served_enter(fd);
+    served_enter(other);
+    faulty_hold_fetches(faulty);
+    for (unsigned i = 0; i < 64; i++)
+        served_request(fd, NBD_CMD_READ, i, (100 + i) * PAGE, PAGE);
+    faulty_wait_held(faulty, BACKING_READ, WORKERS_READING_MAX);
+    served_request(other, NBD_CMD_WRITE, 1, 0, sizeof many);
+    served_send(other, many, sizeof many);
+    ck_assert_uint_eq(served_reply(other, &cookie), 0);
+    faulty_release(faulty, BACKING_READ, 0);
+    for (unsigned i = 0; i < 64; i++) {
+        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+        served_receive(fd, got, PAGE);
+    }
+    close(fd);
+    close(other);
+}
+END_TEST
+
+START_TEST(cache_requests_leave_workers_to_others)
+{
+    store_all_but_the_first_ones();
+    int fd = served_connect(0), other = served_connect(1);
+    uint64_t cookie;
+
+    served_enter(fd);
+    served_enter(other);
+    faulty_hold_fetches(faulty);
+    for (unsigned i = 0; i < 64; i++)
+        served_request(fd, NBD_CMD_CACHE, i, (100 + i) * PAGE, PAGE);
+    faulty_wait_held(faulty, BACKING_READ, WORKERS_CACHING_MAX);
+    expect_long_ones(other);
+    faulty_release(faulty, BACKING_READ, 0);
+    for (unsigned i = 0; i < 64; i++)
+        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    close(fd);
+    close(other);
+}
+END_TEST
+
+/* All of the volume is asked for; when the client has gone the rest of it stays where it is. */
+START_TEST(a_long_cache_request_of_who_has_gone_is_given_up)
+{
+    uint64_t last = (PAGES - 1) * PAGE; /* in the second MiB */
+
+    stored_write_back_all();
+    ck_assert_int_eq(volume_try_read(volume, last, PAGE, got), -EAGAIN);
+    int fd = served_connect(0);
+    served_enter(fd);
+    faulty_hold_fetches(faulty);
+    served_request(fd, NBD_CMD_CACHE, 1, 0, SIZE);
+    faulty_wait_held(faulty, BACKING_READ, 1);
+    close(fd);
+    faulty_release(faulty, BACKING_READ, 0);
+    served_wait_connections(0);
+    ck_assert_int_eq(volume_try_read(volume, last, PAGE, got), -EAGAIN);
+}
+END_TEST
+
 /* The client wrote a part of a stored page, gave up, and wrote the page by another connection. */
 START_TEST(a_write_of_a_client_that_has_gone_is_not_carried_out)
 {
@@ -188,6 +279,37 @@ START_TEST(a_write_of_a_client_that_has_gone_is_not_carried_out)
     served_wait_connections(2);
     close(busy);
     close(again);
+    /* teardown compares all of the volume */
+}
+END_TEST
+
+/* More than there are requests, so that it stalls, and more than it receives at a time; and the client
+ * waits for nothing of it. */
+START_TEST(what_was_sent_before_a_disc_is_carried_out)
+{
+    static uint8_t part[NBD_REQUEST_BYTES + 100];
+    unsigned more = CONNECTION_REQUESTS + 40;
+
+    store_all_but_the_first();
+    int fd = served_connect(0);
+    served_enter(fd);
+    faulty_hold_fetches(faulty);
+    for (unsigned i = 1; i <= more; i++) {
+        served_make_request(part, NBD_CMD_WRITE, i, i * PAGE + 10, 100);
+        memset(part + NBD_REQUEST_BYTES, (int)i, 100);
+        served_send(fd, part, sizeof part);
+        model_write(&model, i * PAGE + 10, 100, part + NBD_REQUEST_BYTES);
+    }
+    for (unsigned i = 0; i < 30; i++) {
+        sample_page(SAMPLE_RANDOM, 900 + i, got);
+        served_request(fd, NBD_CMD_WRITE, 500 + i, (500 + i) * PAGE, PAGE);
+        served_send(fd, got, PAGE);
+        model_write(&model, (500 + i) * PAGE, PAGE, got);
+    }
+    served_request(fd, NBD_CMD_DISC, 0, 0, 0);
+    close(fd);
+    faulty_release(faulty, BACKING_READ, 0);
+    served_wait_connections(0);
     /* teardown compares all of the volume */
 }
 END_TEST
@@ -310,7 +432,11 @@ HARNESS_MAIN_WITH("fault-zslotd", setup, teardown,
                   more_fetches_than_requests_are_served_in_the_end,
                   a_partial_write_of_a_stored_page_does_not_hold_up_others,
                   a_fetch_that_fails_is_eio_and_the_connection_goes_on,
+                  fetches_leave_workers_to_writes,
+                  cache_requests_leave_workers_to_others,
+                  a_long_cache_request_of_who_has_gone_is_given_up,
                   a_write_of_a_client_that_has_gone_is_not_carried_out,
+                  what_was_sent_before_a_disc_is_carried_out,
                   requests_behind_a_stall_are_not_carried_out_for_who_has_gone,
                   stopping_answers_what_was_taken_in,
                   stopping_closes_the_socket_of_who_waits_for_a_store_that_hangs,

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,51 @@ START_TEST(timeouts_are_for_the_negotiation_only)
 }
 END_TEST
 
+/* listen_at_port: the same by TCP; sets "server" to it */
+static int listen_at_port(void)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof in;
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    char target[32];
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
+    ck_assert_int_eq(listen(fd, 1), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &length), 0);
+    snprintf(target, sizeof target, "127.0.0.1:%u", ntohs(in.sin_port));
+    ck_assert_int_eq(dial_lookup(&server, target, &why), 0);
+    return fd;
+}
+
+/* A queue that outlives the request's timeout is sent over what was written anew. */
+START_TEST(connection_is_dead_before_its_requests_time_out)
+{
+    static const struct {
+        uint64_t timeout_s;
+        unsigned unheard_ms;
+    } cases[] = {{1, 666}, {30, 20000}, {45, 30000}, {3600, 30000}, {0, 30000}};
+    const int listening = listen_at_port();
+
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unsigned unheard_ms;
+        socklen_t length = sizeof unheard_ms;
+
+        server.request_timeout_s = cases[i].timeout_s;
+        const int fd = dial(&server, &why);
+        ck_assert_msg(fd >= 0, "%s", why.sentence);
+        dial_done(fd);
+        ck_assert_int_eq(
+            getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, &length), 0);
+        ck_assert_uint_eq(unheard_ms, cases[i].unheard_ms);
+        close(fd);
+        close(accept(listening, NULL, NULL));
+    }
+    close(listening);
+}
+END_TEST
+
 HARNESS_MAIN_WITH("unit-dial", setup, teardown, port_may_be_left_out,
                   what_is_no_address_is_refused, long_paths_are_refused,
-                  server_is_there_or_not, timeouts_are_for_the_negotiation_only)
+                  server_is_there_or_not, timeouts_are_for_the_negotiation_only,
+                  connection_is_dead_before_its_requests_time_out)
