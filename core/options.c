@@ -317,7 +317,8 @@ int options_complete(const struct options *options, struct reason *reason)
     };
 
     for (unsigned i = 0; i < OPTION_COUNT; i++)
-        if (strcmp(table[i].fallback, "none; required") == 0 && !(options->seen & 1u << i))
+        if (strcmp(table[i].fallback, "none; required") == 0 &&
+            !(options->seen & 1u << i))
             return reason_say(reason, -EINVAL,
                               "%s=%s is missing; write for example size=8G",
                               table[i].key, table[i].value);
