@@ -54,7 +54,7 @@ done
 
 # What a server leaves in the file is given back by the next one; with a state, all but what is in use.
 allocated_is() { # OPERATOR BYTES
-    [ $(($(stat --format=%b store) * $(stat --format=%B store))) "$@" ]
+    test $(($(stat --format=%b store) * $(stat --format=%B store))) "$@"
 }
 allocated_is -gt $((8 << 20)) || fail "there is too little in the file for this"
 serve zslot 1G memory-limit="${limit}M" backing=store backing-size=1G
