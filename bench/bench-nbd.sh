@@ -91,7 +91,7 @@ run_fio() { # server rw block-size depth more...
     fio --name=bench --ioengine=nbd --uri="nbd+unix:///?socket=$dir/$server.sock" \
         --rw="$rw" --bs="$bs" --iodepth="$depth" --size="$size" \
         --buffer_compress_percentage=67 --randrepeat=0 \
-        --norandommap --output-format=terse --terse-version=3 "$@" 2>>"$dir/fio.log"
+        --norandommap --lat_percentiles=1 --clat_percentiles=0 --output-format=terse --terse-version=3 "$@" 2>>"$dir/fio.log"
 }
 
 # One line per run: round, server, what, depth, IOPS, median and p99 latency, server's CPU us each

@@ -268,10 +268,12 @@ static void go_on_with_handshake(struct connection *connection)
         connection_drop(connection);
 }
 
+/* Then it takes nothing in, and what has come would wake the loop again and again. */
 static bool handshake_wants_to_send(const struct connection *connection)
 {
-    return connection->state == CONNECTION_HANDSHAKE && connection->tls &&
-           tls_wants_to_send(connection->tls);
+    return connection->state == CONNECTION_HANDSHAKE &&
+           (output_is_waiting(connection) ||
+            (connection->tls && tls_wants_to_send(connection->tls)));
 }
 
 /* -- Receiving. -- */
@@ -469,8 +471,8 @@ static void settle(struct connection *connection)
                  !connection->is_paused && !handshake_wants_to_send(connection);
     want(connection, connection->readable, &connection->reading, reads);
     want(connection, connection->writable, &connection->writing,
-         connection->state != CONNECTION_GONE &&
-             (output_is_waiting(connection) || handshake_wants_to_send(connection)));
+         handshake_wants_to_send(connection) ||
+             (connection->state != CONNECTION_GONE && output_is_waiting(connection)));
     /* By a timer, so that the others of the loop have their turn first. */
     if (goes_on ||
         (reads && connection->tls && connection->state != CONNECTION_HANDSHAKE &&

@@ -16,7 +16,8 @@ says() {
         words+=("$1") && shift
     done
     shift
-    timeout 60 "$zslotd" --size=1M --listen="unix:$PWD/refused" "$@" >out 2>err || status=$?
+    # What starts in spite of it stays in the foreground, and ends with this test.
+    NOTIFY_SOCKET=$PWD/nobody timeout 60 "$zslotd" --size=1M --listen="unix:$PWD/refused" "$@" >out 2>err || status=$?
     [ "$status" = 1 ] || fail "zslotd $*: status $status: $(cat out err)"
     [ "$(wc -l <err)" = 1 ] || fail "zslotd $*: not one line: $(cat err)"
     for word in "${words[@]}"; do
