@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define NBDMAGIC 0x4e42444d41474943ull
 #define IHAVEOPT 0x49484156454f5054ull
@@ -39,6 +40,11 @@ enum {
     INFO_BLOCK_SIZE = 3,
 
     TRANSMISSION_READ_ONLY = 2,
+    TRANSMISSION_FEATURES =
+        1 << 2 | 1 << 3 | 1 << 5 | 1 << 6, /* flush FUA trim zeroes */
+
+    REPLIES_MAX = 32,
+    DEVICE_BLOCK = 4096, /* what the kernel's requests are multiples of */
 
     PAYLOAD_MAX =
         8192, /* two bytes and a string of 4096 are the most a server may say */
@@ -57,11 +63,23 @@ struct reply_header {
     uint32_t length;
 } __attribute__((packed));
 
+static time_t deadline_s; /* of the handshake */
+
+static time_t now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 static int receive(int fd, void *buffer, size_t length, struct why *why)
 {
     unsigned char *next = buffer;
 
     while (length > 0) {
+        if (now_s() >= deadline_s)
+            return why_set(why, "the server takes too long to say what it has");
         const ssize_t done = recv(fd, next, length, 0);
         if (done < 0 && errno == EINTR)
             continue;
@@ -246,7 +264,7 @@ static int ask_by_go(int fd, const char *name, struct export_info *info,
 
     if (send_go(fd, name, why))
         return -1;
-    for (;;) {
+    for (unsigned replies = 0; replies < REPLIES_MAX; replies++) {
         if (receive(fd, &header, sizeof header, why))
             return -1;
         const uint32_t type = be32toh(header.type);
@@ -265,6 +283,8 @@ static int ask_by_go(int fd, const char *name, struct export_info *info,
         if (type == REP_ACK)
             return has_size ? 0 : why_set(why, "the server does not tell the size");
     }
+    return why_set(
+        why, "the server does not keep to the protocol: it does not come to an end");
 }
 
 int handshake(int fd, const char *name, struct export_info *info, struct why *why)
@@ -272,6 +292,7 @@ int handshake(int fd, const char *name, struct export_info *info, struct why *wh
     unsigned flags = 0;
     int result = 1;
 
+    deadline_s = now_s() + HANDSHAKE_S;
     memset(info, 0, sizeof *info);
     info->minimum_block_bytes = 1;
     if (begin(fd, &flags, why))
@@ -293,6 +314,14 @@ int handshake_is_same(const struct export_info *before, const struct export_info
     if ((now->flags ^ before->flags) & TRANSMISSION_READ_ONLY)
         return why_set(why, "the export is %s now",
                        now->flags & TRANSMISSION_READ_ONLY ? "read-only" : "writable");
+    /* The kernel goes on to ask for what it was told at the start. */
+    if (before->flags & ~now->flags & TRANSMISSION_FEATURES)
+        return why_set(
+            why, "the server does not do what it did: its flags are %#x, and were %#x",
+            now->flags, before->flags);
+    if (now->minimum_block_bytes > DEVICE_BLOCK)
+        return why_set(why, "the server wants requests of %u bytes and more now",
+                       now->minimum_block_bytes);
     if (strcmp(now->name, before->name))
         return why_set(why, "it is another export: \"%.80s\", and was \"%.80s\"",
                        now->name, before->name);

@@ -18,7 +18,7 @@
 
 #include "why.h"
 
-enum { HANDSHAKE_NAME_MAX = 4096, HANDSHAKE_IDENTITY_MAX = 256 };
+enum { HANDSHAKE_NAME_MAX = 4096, HANDSHAKE_IDENTITY_MAX = 256, HANDSHAKE_S = 30 };
 
 /* What the server said of its export. The canonical name and the description are empty when it has
  * none, and cut when they are longer; both are taken for what identifies the export. */
@@ -30,6 +30,7 @@ struct export_info {
     char description[HANDSHAKE_IDENTITY_MAX];
 };
 
+/* Ends within HANDSHAKE_S, and what one receiving may take on that socket. */
 int handshake(int socket, const char *name, struct export_info *info, struct why *why);
 
 /* -1, and why, if "now" cannot be what "before" was. */

@@ -10,12 +10,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef PR_SET_IO_FLUSHER /* Linux 5.6 */
@@ -31,6 +33,14 @@ static int open_lock(uint32_t index, int flags, char *path, size_t path_bytes)
     return open(path, flags | O_RDWR | O_CLOEXEC, 0644);
 }
 
+static bool is_at(int fd, const char *path)
+{
+    struct stat file, there;
+
+    return fstat(fd, &file) == 0 && stat(path, &there) == 0 &&
+           file.st_dev == there.st_dev && file.st_ino == there.st_ino;
+}
+
 int resident_lock(uint32_t index, struct why *why)
 {
     char path[64];
@@ -41,6 +51,16 @@ int resident_lock(uint32_t index, struct why *why)
     if (flock(fd, LOCK_EX | LOCK_NB)) {
         close(fd);
         return why_set(why, "another zslot-attach looks after /dev/nbd%u", index);
+    }
+    /* resident_end() may have removed it between, and nobody would find this one. */
+    if (!is_at(fd, path)) {
+        close(fd);
+        return resident_lock(index, why);
+    }
+    /* The number of one that has ended may be anybody's by now. */
+    if (ftruncate(fd, 0)) {
+        close(fd);
+        return why_set(why, "%s: %s", path, strerror(errno));
     }
     return fd;
 }
@@ -64,7 +84,12 @@ int resident_end(uint32_t index, struct why *why)
     if (flock(fd, LOCK_EX | LOCK_NB)) {
         const ssize_t length = pread(fd, text, sizeof text - 1, 0);
         const pid_t pid = length > 0 ? atoi(text) : 0;
-        if (pid <= 1 || (kill(pid, SIGTERM) && errno != ESRCH)) {
+        if (pid <= 1) {
+            close(fd);
+            return why_set(
+                why, "another zslot-attach is about to look after /dev/nbd%u", index);
+        }
+        if (kill(pid, SIGTERM) && errno != ESRCH) {
             close(fd);
             return why_set(why, "cannot end the process that looks after /dev/nbd%u",
                            index);

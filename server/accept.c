@@ -12,15 +12,20 @@
 /* Without a descriptor, or memory, for it a client stays in the queue, and the socket readable. */
 #define AGAIN_MS 100
 
-/* A client whose machine is gone is noticed after about two minutes. */
+/* A client whose machine is gone is noticed after a minute or a little more, if it has nothing to confirm. */
 #define KEEPALIVE_IDLE_S 60
 #define KEEPALIVE_INTERVAL_S 15
 #define KEEPALIVE_COUNT 4
+
+/* One that has not confirmed what it was sent, or takes nothing, for so long is gone: TCP itself would go on for a
+ * quarter of an hour, and so long its requests would count as wanted, and its memory as used. */
+#define UNHEARD_MS 20000u
 
 static void tune(int fd)
 {
     const int on = 1, idle = KEEPALIVE_IDLE_S, interval = KEEPALIVE_INTERVAL_S,
               count = KEEPALIVE_COUNT;
+    const unsigned unheard_ms = UNHEARD_MS;
 
     /* All but a TCP socket refuses it. */
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
@@ -29,6 +34,7 @@ static void tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof unheard_ms);
 }
 
 static void place(struct acceptor *acceptor, int fd)
@@ -64,6 +70,8 @@ static void on_client(int fd, short what, void *opaque)
         place(acceptor, client);
         return;
     }
+    if (atomic_load(&acceptor->is_stopping))
+        return;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         for (unsigned i = 0; i < acceptor->listener->count; i++)
             event_del(acceptor->events[i]);
@@ -77,6 +85,8 @@ static void on_again(int fd, short what, void *opaque)
 
     (void)fd;
     (void)what;
+    if (atomic_load(&acceptor->is_stopping))
+        return;
     for (unsigned i = 0; i < acceptor->listener->count; i++)
         event_add(acceptor->events[i], NULL);
 }
@@ -109,10 +119,13 @@ int accept_start(struct acceptor *acceptor, const struct listener *listener,
 
 void accept_stop(struct acceptor *acceptor)
 {
-    /* The timer first: it would add the others. */
+    /* To delete an event waits for its function to return; each adds the other's, but not from here on. */
+    atomic_store(&acceptor->is_stopping, true);
     if (acceptor->again)
-        event_free(acceptor->again);
+        event_del(acceptor->again);
     for (unsigned i = 0; i < LISTEN_FDS_MAX; i++)
         if (acceptor->events[i])
             event_free(acceptor->events[i]);
+    if (acceptor->again)
+        event_free(acceptor->again);
 }

@@ -18,6 +18,7 @@ struct acceptor {
     unsigned reactor_count, connections_max;
     const struct listener *listener;
     struct event *events[LISTEN_FDS_MAX];
+    _Atomic bool is_stopping;
     struct event *again; /* when there were no descriptors */
 };
 

@@ -7,6 +7,21 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
+
+/* With memory-lock the arena is locked as it is used, and MADV_DONTNEED refuses that. */
+static void give_back(uint8_t *from, size_t bytes)
+{
+    if (madvise(from, bytes, MADV_DONTNEED_LOCKED) == 0 ||
+        madvise(from, bytes, MADV_DONTNEED) == 0)
+        return;
+    munlock(from, bytes);
+    madvise(from, bytes, MADV_DONTNEED);
+    mlock2(from, bytes, MLOCK_ONFAULT);
+}
+
 static unsigned blocks_of(uint32_t bytes)
 {
     return bytes / ARENA_BLOCK_BYTES + (bytes % ARENA_BLOCK_BYTES > 0);
@@ -41,6 +56,6 @@ void arena_give(struct arena *arena, uint8_t *piece, uint32_t bytes)
     if (end > ARENA_KEPT_BYTES) {
         size_t from = offset > ARENA_KEPT_BYTES ? offset : ARENA_KEPT_BYTES;
 
-        madvise(arena->base + from, end - from, MADV_DONTNEED);
+        give_back(arena->base + from, end - from);
     }
 }

@@ -23,8 +23,10 @@
 /* How long a client that we want to part from may take to receive its last answers. */
 #define ENDING_S 10
 
-/* A client that sends without a pause does not keep the others of its loop waiting. */
+/* A client that sends without a pause does not keep the others of its loop waiting: it is received from so often, and
+ * requests are executed for so long, before they have their turn. */
 #define TURNS_MAX 4u
+#define TURN_NS 1000000u
 
 /* After so many requests of a batch, whether the client is still there: one that takes its answers
  * while they are made never stalls, and thousands of small requests fit into a batch. */
@@ -319,13 +321,16 @@ static void discard(struct connection *connection)
     connection->discard_bytes -= bytes;
 }
 
-/* When answers were sent last. */
-static uint64_t send_the_first(struct connection *connection, uint64_t sent_ns)
+/* Within a batch: sends what is there if the first of it has waited since SENT_NS, and has the others go on if the
+ * turn has been long.  When answers were sent last. */
+static uint64_t look_at_time(struct connection *connection, uint64_t sent_ns)
 {
     /* After the last request of a batch all leave anyway. */
     if (connection->in_end - connection->in_start < NBD_REQUEST_BYTES)
         return sent_ns;
     uint64_t now = reactor_now_ns();
+    if (now - connection->turn_ns >= TURN_NS)
+        connection->is_paused = true;
     if (now - sent_ns < HOLD_NS)
         return sent_ns;
     output_flush(connection);
@@ -337,7 +342,8 @@ static void serve(struct connection *connection)
     uint64_t sent_ns = reactor_now_ns();
     unsigned done = 0;
 
-    while (connection->state == CONNECTION_SERVING && !connection->filling) {
+    while (connection->state == CONNECTION_SERVING && !connection->filling &&
+           !connection->is_paused) {
         discard(connection);
         switch (transmit_step(connection)) {
         case TRANSMIT_DONE:
@@ -345,7 +351,7 @@ static void serve(struct connection *connection)
                 connection_drop(connection);
                 return;
             }
-            sent_ns = send_the_first(connection, sent_ns);
+            sent_ns = look_at_time(connection, sent_ns);
             break;
         case TRANSMIT_MORE:
             return;
@@ -438,42 +444,53 @@ static bool receive(struct connection *connection, bool closed)
 
 /* -- Events. -- */
 
-static void want(struct event *event, bool *is_added, bool wanted)
+static void want(struct connection *connection, struct event *event, bool *is_added,
+                 bool wanted)
 {
     if (wanted == *is_added)
         return;
-    if (wanted)
-        event_add(event, NULL);
-    else
+    if (wanted && event_add(event, NULL) < 0) {
+        connection_drop(connection); /* or it would hang for ever */
+        return;
+    }
+    if (!wanted)
         event_del(event);
     *is_added = wanted;
+}
+
+static bool is_over(const struct connection *connection)
+{
+    return connection->busy == 0 &&
+           (connection->state == CONNECTION_GONE ||
+            (connection->state == CONNECTION_ENDING && !output_is_waiting(connection)));
 }
 
 /* Waits for what there now is to wait for. */
 static void settle(struct connection *connection)
 {
-    bool is_over =
-        connection->state == CONNECTION_GONE ||
-        (connection->state == CONNECTION_ENDING && !output_is_waiting(connection));
-
-    if (is_over && connection->busy == 0) {
+    if (is_over(connection)) {
         close_connection(connection);
         return;
     }
+    bool goes_on = connection->is_paused && connection->state == CONNECTION_SERVING;
     bool reads = connection->state <= CONNECTION_SERVING && !connection->is_stalled &&
-                 !handshake_wants_to_send(connection);
-    want(connection->readable, &connection->reading, reads);
-    want(connection->writable, &connection->writing,
+                 !connection->is_paused && !handshake_wants_to_send(connection);
+    want(connection, connection->readable, &connection->reading, reads);
+    want(connection, connection->writable, &connection->writing,
          handshake_wants_to_send(connection) ||
              (connection->state != CONNECTION_GONE && output_is_waiting(connection)));
     /* By a timer, so that the others of the loop have their turn first. */
-    if (reads && connection->tls && connection->state != CONNECTION_HANDSHAKE &&
-        tls_has_input(connection->tls))
+    if (goes_on ||
+        (reads && connection->tls && connection->state != CONNECTION_HANDSHAKE &&
+         tls_has_input(connection->tls)))
         event_add(connection->again, &(const struct timeval){0});
+    if (is_over(connection))
+        close_connection(connection);
 }
 
 void connection_go_on(struct connection *connection)
 {
+    connection->turn_ns = reactor_now_ns();
     output_flush(connection);
     while (connection->is_stalled && connection->state <= CONNECTION_SERVING) {
         /* It may have been long. */
@@ -497,12 +514,13 @@ static void on_readable(int fd, short what, void *opaque)
     bool closed = what & EV_CLOSED;
 
     (void)fd;
+    connection->turn_ns = reactor_now_ns();
     if (connection->state == CONNECTION_HANDSHAKE)
         go_on_with_handshake(connection);
     for (unsigned turn = 0; turn < TURNS_MAX; turn++)
         if (connection->state > CONNECTION_SERVING ||
             connection->state == CONNECTION_HANDSHAKE || connection->is_stalled ||
-            !receive(connection, closed))
+            connection->is_paused || !receive(connection, closed))
             break;
     connection_go_on(connection);
 }
@@ -520,11 +538,21 @@ static void on_writable(int fd, short what, void *opaque)
 
 static void on_again(int fd, short what, void *opaque)
 {
-    const struct connection *connection = opaque;
+    struct connection *connection = opaque;
 
     (void)what;
-    if (connection->reading)
-        on_readable(fd, 0, opaque);
+    if (!connection->is_paused) {
+        if (connection->reading)
+            on_readable(fd, 0, opaque);
+        return;
+    }
+    connection->is_paused = false;
+    connection->turn_ns = reactor_now_ns();
+    if (connection_is_wanted(connection))
+        handle(connection, false);
+    else
+        connection_drop(connection);
+    connection_go_on(connection);
 }
 
 static void on_deadline(int fd, short what, void *opaque)

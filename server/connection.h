@@ -74,9 +74,13 @@ struct connection {
     _Atomic bool is_asked; /* a worker wants to know whether this has ended by a DISC */
 
     struct event *readable, *writable, *deadline;
-    struct event *again;   /* TLS has input that the socket does not tell of */
+    struct event *
+        again; /* to go on: TLS has input that the socket does not tell of, or is_paused */
     bool reading, writing; /* which of them is added */
     bool is_stalled;
+    bool
+        is_paused; /* there are requests in in, and the others of the loop have their turn first */
+    uint64_t turn_ns; /* when this one's began */
     bool is_touched; /* on the loop's list of those that have something to go on with */
     struct connection *next_touched;
 

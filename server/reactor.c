@@ -207,13 +207,21 @@ static void poll_a_while(struct reactor *loop)
     atomic_fetch_add_explicit(&loop->poll.vain_ns, now - start, memory_order_relaxed);
 }
 
+static bool is_done(const struct reactor *loop)
+{
+    return loop->is_stopping && !loop->connections;
+}
+
 static void *run(void *opaque)
 {
     struct reactor *loop = opaque;
 
-    while (!loop->is_stopping || loop->connections) {
+    while (!is_done(loop)) {
         if (loop->settings->poll_us > 0)
             poll_a_while(loop);
+        /* Or it would wait for the deadline of what is done. */
+        if (is_done(loop))
+            break;
         event_base_loop(loop->base, EVLOOP_ONCE);
     }
     return NULL;

@@ -165,9 +165,37 @@ static int open_listener(struct server *server)
     return complain(&reason);
 }
 
+/* The process leaves its directory before it uses these, or takes them away. */
+static int make_absolute(const char **path)
+{
+    char here[PATH_MAX];
+    char *whole;
+
+    if (!*path || **path == '/')
+        return 0;
+    if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, *path) < 0)
+        return -1;
+    *path = whole;
+    return 0;
+}
+
+static int make_paths_absolute(struct settings *settings)
+{
+    int r = make_absolute(&settings->pid_file);
+
+    for (unsigned i = 0; r == 0 && i < settings->export_count; i++)
+        r = make_absolute(&settings->exports[i].options.control);
+    if (r < 0)
+        perror("zslotd: cannot find its directory");
+    return r;
+}
+
 static int open_all(struct server *server)
 {
     struct reason reason;
+
+    if (make_paths_absolute(&server->settings) < 0)
+        return -1;
 
     if (tls_open(&server->settings.tls, &server->tls, &reason) < 0)
         return complain(&reason);

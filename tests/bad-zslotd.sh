@@ -128,3 +128,14 @@ until_true 60 is_over "$pid" || fail "it does not end"
 kill "$second"
 until_true 60 is_over "$second" || fail "the second one does not end"
 [ ! -e there ] || fail "the second one leaves its socket"
+
+# relative_paths_are_those_of_its_start
+"$zslotd" --size=1M --listen=unix:there --pid-file=pid --control=steer || fail "relative paths"
+[ -s pid ] || fail "the pid-file is elsewhere"
+pid=$(cat pid)
+servers+=("$pid")
+kill "$pid"
+until_true 60 is_over "$pid" || fail "it does not end"
+for one in there pid steer; do
+    [ ! -e "$one" ] || fail "it leaves $one"
+done

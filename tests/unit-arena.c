@@ -51,6 +51,32 @@ START_TEST(the_lowest_place_is_taken)
 }
 END_TEST
 
+static bool is_in_ram(const uint8_t *at)
+{
+    unsigned char is_there;
+
+    ck_assert_int_eq(mincore((void *)at, PAGE, &is_there), 0);
+    return is_there & 1;
+}
+
+START_TEST(what_is_given_back_leaves_ram_locked_or_not)
+{
+    for (unsigned locked = 0; locked < 2; locked++) {
+        if (locked && mlock2(arena.base, ARENA_BYTES, MLOCK_ONFAULT) < 0)
+            return; /* not permitted here */
+        uint8_t *piece = arena_take(&arena, 2 * ARENA_KEPT_BYTES);
+
+        ck_assert_ptr_nonnull(piece);
+        uint8_t *last = piece + 2 * ARENA_KEPT_BYTES - ARENA_BLOCK_BYTES;
+        *piece = *last = 1;
+        ck_assert(is_in_ram(last));
+        arena_give(&arena, piece, 2 * ARENA_KEPT_BYTES);
+        ck_assert(is_in_ram(piece));
+        ck_assert(!is_in_ram(last));
+    }
+}
+END_TEST
+
 START_TEST(random_pieces_never_overlap)
 {
     struct {
@@ -85,4 +111,6 @@ END_TEST
 
 HARNESS_MAIN_WITH("unit-arena", set_up, tear_down,
                   the_largest_request_has_room_beside_small_ones,
-                  the_lowest_place_is_taken, random_pieces_never_overlap)
+                  the_lowest_place_is_taken,
+                  what_is_given_back_leaves_ram_locked_or_not,
+                  random_pieces_never_overlap)

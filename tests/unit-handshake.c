@@ -238,6 +238,15 @@ START_TEST(infos_of_odd_lengths_are_not_read)
 }
 END_TEST
 
+START_TEST(infos_without_an_end_are_refused)
+{
+    greet(FIXED);
+    for (unsigned i = 0; i < 32; i++)
+        reply(INFO, "\0\x09", 2);
+    refused("protocol");
+}
+END_TEST
+
 START_TEST(another_export_is_not_the_same)
 {
     const struct export_info before = {
@@ -245,8 +254,19 @@ START_TEST(another_export_is_not_the_same)
     struct export_info now = before;
 
     ck_assert_int_eq(handshake_is_same(&before, &now, &why), 0);
-    now.flags ^= 1 << 6;
+    now.flags |= 1 << 6; /* it can do more */
     ck_assert_int_eq(handshake_is_same(&before, &now, &why), 0);
+    for (unsigned bit = 2; bit <= 6; bit++) {
+        struct export_info could = before;
+
+        now = before;
+        could.flags |= 1 << bit;
+        now.flags &= ~(1 << bit);
+        ck_assert_int_eq(handshake_is_same(&could, &now, &why), bit == 4 ? 0 : -1);
+    }
+    now = before;
+    now.minimum_block_bytes = 8192;
+    ck_assert_int_eq(handshake_is_same(&before, &now, &why), -1);
     now = before;
     now.size_bytes += 4096;
     ck_assert_int_eq(handshake_is_same(&before, &now, &why), -1);
@@ -268,4 +288,5 @@ HARNESS_MAIN_WITH("unit-handshake", setup, teardown, size_and_identity_are_told,
                   tls_is_not_for_the_kernel, oldstyle_is_refused,
                   other_servers_are_refused, server_that_closes_is_told,
                   lengths_beyond_the_protocol_are_refused,
-                  infos_of_odd_lengths_are_not_read, another_export_is_not_the_same)
+                  infos_of_odd_lengths_are_not_read, infos_without_an_end_are_refused,
+                  another_export_is_not_the_same)
