@@ -131,6 +131,8 @@ static int adopt_device(struct keep *keep, int first, struct why *why)
         return why_set(why, "%s has %llu bytes and the export %llu: it is another one",
                        device, (unsigned long long)size_bytes,
                        (unsigned long long)keep->export_info.size_bytes);
+    if (resident_check_export(arguments.index, keep->export_info.description, why))
+        return -1;
     /* Links may have died while nobody looked. */
     keep->dead = keep->connections;
     return 0;
@@ -202,7 +204,10 @@ static int attach(struct why *why)
     if (arguments.adopt ? adopt_device(&keep, first, why)
                         : connect_device(&kernel, &keep, first, why))
         return -1;
-    const pid_t resident = start_resident(&keep, lock, why);
+    /* Before anybody may have to adopt it. */
+    const bool is_noted =
+        resident_note_export(arguments.index, keep.export_info.description, why) == 0;
+    const pid_t resident = is_noted ? start_resident(&keep, lock, why) : -1;
     if (resident > 0 && wait_until(true, why) == 0 &&
         (!arguments.swap || arguments.adopt || make_swap(why) == 0))
         return 0;

@@ -14,6 +14,11 @@ guest() {
         dmesg | grep -q "zslot-attach: nbd0: $1"
     }
 
+    # shellcheck disable=SC2317 # until_true calls it
+    adopts_not() {
+        ! zslot-attach --adopt 10.0.2.100 /dev/nbd0 2>said && grep -q 'it is another export' said
+    }
+
     hold 0
     write_files /dev/nbd0 0 4 1
     mark cut
@@ -22,6 +27,10 @@ guest() {
     mark forget
     until_true 60 has_said 'it is another export: it says "zslot ' ||
         fail "a server that has forgotten is taken"
+
+    # nor_by_one_that_adopts_the_device
+    kill -KILL "$(cat /run/zslot-attach-nbd0.pid)"
+    until_true 10 adopts_not || fail "a server that has forgotten is adopted"
     let_go 0
 }
 
