@@ -19,7 +19,7 @@
 
 /* One that has not confirmed what it was sent, or takes nothing, for so long is gone: TCP itself would go on for a
  * quarter of an hour, and so long its requests would count as wanted, and its memory as used. */
-#define UNHEARD_MS 20000u
+#define UNHEARD_MS 60000u
 
 static void tune(int fd)
 {
