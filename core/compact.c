@@ -91,14 +91,15 @@ static bool compact_next(struct parts *parts, struct context *context)
     return gave_back;
 }
 
-void compact_a_little(struct parts *parts, struct context *context)
+bool compact_a_little(struct parts *parts, struct context *context)
 {
     if (!is_sparse(parts) || !lock_try_take(&parts->compact_lock))
-        return;
+        return false;
+    bool gave = compact_next(parts, context);
     /* So that, when there is nothing to be had, not every write looks for it anew. */
-    parts->compact_floor_bytes =
-        compact_next(parts, context) ? 0 : pool_free_bytes(&parts->pool);
+    parts->compact_floor_bytes = gave ? 0 : pool_free_bytes(&parts->pool);
     lock_release(&parts->compact_lock);
+    return gave;
 }
 
 bool compact_for_room(struct parts *parts, struct context *context)

@@ -23,8 +23,8 @@ bool compact_for_room(struct parts *parts, struct context *context);
 
 /* Moves a span's worth of objects if too much of the pool's RAM is free places, and
  * nobody else is about it: what writes and trims leave behind, those after them clear
- * away, a little each. */
-void compact_a_little(struct parts *parts, struct context *context);
+ * away, a little each.  Whether that gave RAM back. */
+bool compact_a_little(struct parts *parts, struct context *context);
 
 /* As compact_for_room(), but does nothing while somebody else is about it. */
 bool compact_try(struct parts *parts, struct context *context);

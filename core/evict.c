@@ -448,16 +448,18 @@ static bool all_is_wanted(struct writeback *writeback)
     return writeback->all_done != writeback->all_begun && !writeback->all_hopeless;
 }
 
-/* After memory-limit was lowered: evictions leave free places, of which compaction makes
- * free RAM. */
+/* Evictions leave free places, of which compaction makes free RAM: at once after
+ * memory-limit was lowered, and else when nothing more is about to leave, since requests that
+ * would do it on their way may not come. */
 static void shrink(struct writeback *writeback)
 {
     struct parts *parts = writeback->parts;
+    bool over = memory_used_bytes(&parts->memory) > parts->memory.limit_bytes;
 
-    if (memory_used_bytes(&parts->memory) <= parts->memory.limit_bytes)
+    if (!over && (writeback->segments.in_flight > 0 || writeback->filling))
         return;
     struct context *context = context_take(&parts->contexts);
-    if (compact_try(parts, context))
+    if (over ? compact_try(parts, context) : compact_a_little(parts, context))
         evict_again_soon(writeback);
     context_give(&parts->contexts, context);
 }

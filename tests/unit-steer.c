@@ -11,6 +11,7 @@
 #include "server.h"
 #include "stored.h"
 #include "work.h"
+#include "writeback-state.h"
 
 /* -- In the thread of the loop. -- */
 
@@ -284,6 +285,36 @@ START_TEST(pages_that_are_used_after_the_marking_are_not_idle)
 }
 END_TEST
 
+START_TEST(what_idle_pages_leave_behind_is_given_back_without_requests)
+{
+    enum { MANY = 12000 };
+    struct work work = {0};
+    unsigned char page[PAGE];
+
+    harness_close(volume);
+    faulty = faulty_new(4 * STORE_BYTES);
+    volume = harness_open_with(faulty_backing(faulty), "size", "64M", "compressor",
+                               "lz4", "memory-limit", "1G", "control", "unused", NULL);
+    for (unsigned i = 0; i < MANY; i++) {
+        sample_sized(1500, i, page);
+        ck_assert_int_eq(volume_write(volume, i * PAGE, PAGE, page), 0);
+    }
+    ck_assert_int_eq(volume_mark_idle(volume, 0, &work), 0);
+    for (unsigned i = 0; i < MANY; i += 8)
+        ck_assert_int_eq(volume_read(volume, i * PAGE, PAGE, page), 0);
+    ck_assert_int_eq(write_back(FILTER_IDLE, UINT64_MAX, &work), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), MANY - MANY / 8);
+
+    /* Statistics are no requests. */
+    uint64_t end = writeback_now_ms() + 30000, live = stored_stat(STAT_compr_data_size);
+    while (stored_stat(STAT_pool_free_size) > live / 8 + 5 * MIB)
+        ck_assert_uint_lt(writeback_now_ms(), end);
+    harness_check(volume);
+    model_trim_both(&model, volume, 0, SIZE);
+    ck_assert_int_eq(volume_trim(volume, 0, 64 * MIB), 0);
+}
+END_TEST
+
 START_TEST(writeback_of_huge_pages_leaves_the_others)
 {
     struct work work = {0};
@@ -503,6 +534,7 @@ HARNESS_MAIN_WITH(
     a_limit_that_cannot_be_kept_says_by_how_much,
     a_limit_counts_the_compressor_that_comes_with_it,
     pages_that_are_used_after_the_marking_are_not_idle,
+    what_idle_pages_leave_behind_is_given_back_without_requests,
     writeback_of_huge_pages_leaves_the_others, writeback_ends_at_its_bound,
     work_that_is_cancelled_ends, an_age_is_refused_where_pages_do_not_age,
     recompression_keeps_what_gains_and_tries_the_rest_once,
