@@ -20,10 +20,12 @@
 
 #include "conformance-backing.h"
 #include "far.h"
+#include "filter.h"
 #include "harness.h"
 #include "model.h"
 #include "sample.h"
 #include "segment.h"
+#include "work.h"
 
 #define SIZE (8 * MIB)
 #define PAGES 1000 /* with content: some ten segments of objects */
@@ -317,8 +319,9 @@ END_TEST
 
 static void *write_back_until_it_fails(void *opaque)
 {
-    (void)opaque;
-    while (volume_writeback(volume) == 0)
+    const struct filter all = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
+
+    while (volume_writeback_some(volume, &all, opaque) == 0)
         ;
     return NULL;
 }
@@ -332,7 +335,8 @@ static int close_while_writes_hang(void)
         return __LINE__;
     write_pages();
     pthread_t asking;
-    if (pthread_create(&asking, NULL, write_back_until_it_fails, NULL) != 0)
+    struct work work = {0};
+    if (pthread_create(&asking, NULL, write_back_until_it_fails, &work) != 0)
         return __LINE__;
     /* All that may be on its way is: nothing leaves RAM any more. */
     uint64_t end = far_now_ms() + PATIENCE_MS;
@@ -340,6 +344,9 @@ static int close_while_writes_hang(void)
         if (far_now_ms() > end)
             return __LINE__;
     uint64_t start = far_now_ms();
+    work.cancelled = true;
+    if (pthread_join(asking, NULL) != 0)
+        return __LINE__;
     volume_close(volume);
     return far_now_ms() - start < PATIENCE_MS ? 0 : __LINE__;
 }
