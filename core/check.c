@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "block-format.h"
+#include "cleanup.h"
 #include "space.h"
 #include "writeback.h"
 
@@ -76,6 +77,8 @@ static uint64_t charged_bytes(struct parts *parts, const struct tally *tally)
 
 int check_parts(struct parts *parts, struct reason *reason)
 {
+    /* What evictions leave is compacted at any time. */
+    LOCK_FOR_SCOPE(&parts->compact_lock);
     struct tally tally = {0};
     int r;
 

@@ -2,7 +2,8 @@
  *
  * Owns:    nothing.
  * Called:  by tests, and after a restart; while nobody else is at work in the volume.
- * Locks:   slots and size classes, one at a time.
+ * Locks:   LOCK_RANK_COMPACT for the whole of it; under it slots and size classes, one at a
+ *          time.
  * Never:   repairs.
  *
  * SPDX-License-Identifier: BSD-3-Clause
