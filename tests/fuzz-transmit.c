@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <event2/thread.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -87,7 +88,13 @@ static void converse(int fd, const uint8_t *data, size_t bytes)
         struct pollfd look = {.fd = fd,
                               .events = (short)(POLLIN | (bytes ? POLLOUT : 0))};
 
-        must(poll(&look, 1, 30000) > 0);
+        int ready;
+
+        /* libFuzzer looks at its clock by a signal. */
+        do
+            ready = poll(&look, 1, 30000);
+        while (ready < 0 && errno == EINTR);
+        must(ready > 0);
         if (look.revents & (POLLIN | POLLHUP | POLLERR) &&
             recv(fd, answers, sizeof answers, MSG_DONTWAIT) <= 0 &&
             look.revents & (POLLHUP | POLLERR | POLLIN))
