@@ -266,7 +266,7 @@ static void table_density(const struct corpus *corpus, const char *compressor,
     overwrite(&trial, OVERWRITES);
     struct account overwritten = take_account(&trial);
     print_figure(compressor, mib, "overwritten, before compaction", &overwritten, 0);
-    volume_compact(trial.volume);
+    volume_compact(trial.volume, NULL);
     struct account compacted = take_account(&trial);
     print_figure(compressor, mib, "overwritten and compacted", &compacted,
                  ALLOWED_OVERWRITTEN);
@@ -329,7 +329,7 @@ static void measure_ours(struct trial *trial, uint64_t bytes[ZRAM_MOMENTS])
         else if (moment == 1)
             overwrite(trial, OVERWRITES);
         else
-            volume_compact(trial->volume);
+            volume_compact(trial->volume, NULL);
         volume_stats(trial->volume, &stats);
         bytes[moment] = stats.values[STAT_mem_used_total];
     }

@@ -42,7 +42,7 @@ static int do_it(struct jobs *jobs, const struct job *job)
     case JOB_WRITEBACK:
         return volume_writeback_some(jobs->volume, &job->filter, &jobs->work);
     case JOB_COMPACT:
-        volume_compact_slowly(jobs->volume, &jobs->work);
+        volume_compact(jobs->volume, &jobs->work);
         return 0;
     case JOB_RECOMPRESS:
         return volume_recompress(jobs->volume, job->codec, &job->filter, &jobs->work);

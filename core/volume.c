@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
 
-#include "volume.h"
+#include "volume-state.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,17 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "ahead.h"
-#include "check.h"
-#include "compact.h"
-#include "extents.h"
-#include "parts.h"
 #include "process.h"
-#include "read.h"
-#include "restore.h"
-#include "state.h"
-#include "trim.h"
-#include "write.h"
 #include "writeback.h"
 
 _Static_assert(VOLUME_PAGE_BYTES == PAGE_BYTES, "volume.h repeats it for the faces");
@@ -30,15 +20,6 @@ _Static_assert(VOLUME_PAGE_BYTES == PAGE_BYTES, "volume.h repeats it for the fac
 
 /* How long a start waits for I/O of a process that was killed to leave the backing store. */
 #define BUSY_MS 20000
-
-struct volume {
-    struct options options;
-    struct parts parts;
-    struct state state;
-    struct restore found; /* in a state that was kept */
-    bool process_locked, process_flusher;
-    char identity[2 * STATE_IDENTITY_BYTES + 1];
-};
 
 /* -- Opening, before a fork. -- */
 
@@ -359,8 +340,14 @@ uint64_t volume_size_bytes(const struct volume *volume)
     return volume->options.size;
 }
 
-bool volume_state_is_on_disk(const struct volume *volume)
+bool volume_warns(const struct volume *volume, struct reason *reason)
 {
+    if (volume->state.is_on_disk)
+        reason_say(
+            reason, 0,
+            "warning: state=%s: not on a tmpfs, so that the kernel writes it to a "
+            "disk; name a directory on one, for example in /dev/shm",
+            volume->options.state);
     return volume->state.is_on_disk;
 }
 
@@ -407,341 +394,4 @@ bool volume_process_is_flusher(const struct volume *volume)
 bool volume_process_is_locked(const struct volume *volume)
 {
     return volume->process_locked;
-}
-
-/* -- Requests, cut into pages. -- */
-
-static bool is_within(const struct volume *volume, uint64_t offset, uint64_t bytes)
-{
-    return offset <= volume->options.size && bytes <= volume->options.size - offset;
-}
-
-/* The part of a request that lies in its first page. */
-static uint32_t first_part(uint64_t offset, uint64_t bytes)
-{
-    uint32_t part = PAGE_BYTES - (uint32_t)(offset % PAGE_BYTES);
-
-    return bytes < part ? (uint32_t)bytes : part;
-}
-
-/* The slot behind the last one of a request. */
-static slot_t end_slot(uint64_t offset, uint64_t bytes)
-{
-    return (offset + bytes + PAGE_BYTES - 1) / PAGE_BYTES;
-}
-
-int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out)
-{
-    struct parts *parts = &volume->parts;
-    struct ahead several, *ahead = NULL;
-    char *to = out;
-    int r = 0;
-
-    if (!is_within(volume, offset, bytes))
-        return -EINVAL;
-    if (first_part(offset, bytes) < bytes) {
-        ahead = &several;
-        ahead_open(ahead, parts, end_slot(offset, bytes));
-    }
-    while (r == 0 && bytes > 0) {
-        uint32_t part = first_part(offset, bytes);
-
-        r = read_part(parts, ahead, offset / PAGE_BYTES,
-                      (uint32_t)(offset % PAGE_BYTES), part, to);
-        offset += part;
-        bytes -= part;
-        to += part;
-    }
-    if (ahead)
-        ahead_close(ahead);
-    return r;
-}
-
-int volume_try_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out)
-{
-    char *to = out;
-
-    if (!is_within(volume, offset, bytes))
-        return -EINVAL;
-    while (bytes > 0) {
-        uint32_t part = first_part(offset, bytes);
-        int r = read_try_part(&volume->parts, offset / PAGE_BYTES,
-                              (uint32_t)(offset % PAGE_BYTES), part, to);
-
-        if (r < 0)
-            return r;
-        offset += part;
-        bytes -= part;
-        to += part;
-    }
-    return 0;
-}
-
-/* How far it came is *DONE, also when it fails. */
-static int write_pages(struct volume *volume, uint64_t offset, uint64_t bytes,
-                       const void *data, struct write_terms *terms, uint64_t *done)
-{
-    const char *from = data;
-
-    *done = 0;
-    if (!is_within(volume, offset, bytes))
-        return -EINVAL;
-    while (*done < bytes) {
-        uint64_t at = offset + *done;
-        uint32_t part = first_part(at, bytes - *done);
-        int r = write_part(&volume->parts, at / PAGE_BYTES, (uint32_t)(at % PAGE_BYTES),
-                           part, from + *done, terms);
-
-        if (r < 0)
-            return r;
-        *done += part;
-    }
-    return 0;
-}
-
-int volume_write(struct volume *volume, uint64_t offset, uint64_t bytes,
-                 const void *data)
-{
-    struct write_terms terms = WRITE_WAITS;
-    uint64_t done;
-
-    return write_pages(volume, offset, bytes, data, &terms, &done);
-}
-
-int volume_try_write(struct volume *volume, uint64_t offset, uint64_t bytes,
-                     const void *data, uint64_t *done)
-{
-    struct write_terms terms = {.may_wait = false};
-
-    return write_pages(volume, offset, bytes, data, &terms, done);
-}
-
-int volume_write_while(struct volume *volume, uint64_t offset, uint64_t bytes,
-                       const void *data, volume_wanted_fn *is_wanted, void *opaque)
-{
-    struct write_terms terms = WRITE_WAITS;
-    uint64_t done;
-
-    terms.is_wanted = is_wanted;
-    terms.opaque = opaque;
-    return write_pages(volume, offset, bytes, data, &terms, &done);
-}
-
-int volume_trim(struct volume *volume, uint64_t offset, uint64_t bytes)
-{
-    if (!is_within(volume, offset, bytes))
-        return -EINVAL;
-    trim_range(&volume->parts, offset, bytes);
-    return 0;
-}
-
-int volume_zero(struct volume *volume, uint64_t offset, uint64_t bytes)
-{
-    if (!is_within(volume, offset, bytes))
-        return -EINVAL;
-    return trim_zero(&volume->parts, offset, bytes);
-}
-
-int volume_flush(struct volume *volume)
-{
-    (void)volume;
-    return 0;
-}
-
-int volume_cache(struct volume *volume, uint64_t offset, uint64_t bytes)
-{
-    if (!is_within(volume, offset, bytes))
-        return -EINVAL;
-    if (!volume->parts.writeback || bytes == 0)
-        return 0;
-    return read_cache(&volume->parts, offset / PAGE_BYTES, end_slot(offset, bytes));
-}
-
-int volume_extents(struct volume *volume, uint64_t offset, uint64_t bytes,
-                   volume_extent_fn *fn, void *opaque)
-{
-    if (!is_within(volume, offset, bytes))
-        return -EINVAL;
-    return extents_walk(&volume->parts, offset, bytes, fn, opaque);
-}
-
-/* -- Care and figures. -- */
-
-uint64_t volume_compact(struct volume *volume)
-{
-    return compact_all(&volume->parts, NULL);
-}
-
-int volume_writeback(struct volume *volume)
-{
-    const struct filter all = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
-
-    return volume_writeback_some(volume, &all, NULL);
-}
-
-int volume_writeback_some(struct volume *volume, const struct filter *filter,
-                          struct work *work)
-{
-    if (!volume->parts.writeback)
-        return -EINVAL;
-    return writeback_all(volume->parts.writeback, filter, work);
-}
-
-uint64_t volume_compact_slowly(struct volume *volume, struct work *work)
-{
-    return compact_all(&volume->parts, work);
-}
-
-int volume_recompress(struct volume *volume, struct codec_choice choice,
-                      const struct filter *filter, struct work *work)
-{
-    return recompress_run(&volume->parts, choice, filter, work);
-}
-
-int volume_mark_idle(struct volume *volume, uint32_t age_s, struct work *work)
-{
-    return steer_mark_idle(&volume->parts, age_s, work);
-}
-
-int volume_set(struct volume *volume, const struct steer_pair *pairs, unsigned count,
-               struct reason *reason)
-{
-    return steer_set(&volume->parts, &volume->options, pairs, count, reason);
-}
-
-static void letters_of(unsigned marks, char letters[4])
-{
-    unsigned n = 0;
-
-#define M(name, bit, letter, says)                                                     \
-    if (marks & (bit))                                                                 \
-        letters[n++] = letter;
-    SLOT_MARKS(M)
-#undef M
-    letters[n] = '\0';
-}
-
-uint64_t volume_look(struct volume *volume, uint64_t from, uint64_t count,
-                     struct volume_slot *slots)
-{
-    struct slot_table *table = &volume->parts.slots;
-    uint64_t n = 0;
-
-    for (; n < count && from < table->slots && n < table->slots - from; n++) {
-        struct slot_age age;
-
-        slot_look(table, from + n, &age);
-        slots[n] = (struct volume_slot){
-            .state = slot_state_letter((enum slot_state)age.state),
-            .age_units = age.units,
-            .length = age.length,
-            .codec = age.codec == CODEC_NONE || age.codec >= CODEC_COUNT
-                         ? NULL
-                         : codecs[age.codec]->name,
-        };
-        letters_of(age.marks, slots[n].marks);
-    }
-    return n;
-}
-
-/* The statistics that no context counts. */
-static uint64_t ask(struct volume *volume, enum stat_id stat)
-{
-    struct parts *parts = &volume->parts;
-    struct writeback_stats writeback = {0};
-
-    if (parts->writeback)
-        writeback_ask(parts->writeback, &writeback);
-    switch (stat) {
-    case STAT_disk_size:
-        return volume->options.size;
-    case STAT_mem_used_total:
-        return memory_used_bytes(&parts->memory);
-    case STAT_mem_limit:
-        return parts->memory.limit_bytes == UINT64_MAX ? 0 : parts->memory.limit_bytes;
-    case STAT_mem_used_max:
-        return parts->memory.peak_bytes;
-    case STAT_pool_free_size:
-        return pool_free_bytes(&parts->pool);
-    case STAT_bd_writes:
-        return writeback.evicted_pages;
-    case STAT_bd_evicted_size:
-        return writeback.evicted_bytes;
-    case STAT_bd_written_size:
-        return writeback.written_bytes;
-    case STAT_bd_used_size:
-        return writeback.used_bytes;
-    case STAT_bd_live_size:
-        return writeback.live_bytes;
-    case STAT_bd_free_size:
-        return writeback.free_bytes;
-    case STAT_segments_in_use:
-        return writeback.segments_in_use;
-    case STAT_segments_free:
-        return writeback.segments_free;
-    case STAT_blocks_cleaned:
-        return writeback.blocks_cleaned;
-    case STAT_failed_writebacks:
-        return writeback.failed_segments;
-    case STAT_corrupt_objects:
-        return writeback.corrupt_objects;
-    default:
-        return 0;
-    }
-}
-
-void volume_stats(struct volume *volume, struct stats *stats)
-{
-#define CONTEXT(stat) (uint64_t) context_set_sum(&volume->parts.contexts, stat)
-#define VOLUME(stat) ask(volume, stat)
-#define STAT(name, kind, unit, source, help)                                           \
-    stats->values[STAT_##name] = source(STAT_##name);
-#include "stats.def"
-#undef STAT
-#undef CONTEXT
-#undef VOLUME
-}
-
-struct call {
-    volume_loop_fn *fn;
-    void *opaque;
-    struct event_base *base;
-};
-
-static void call(void *opaque)
-{
-    struct call *in_loop = opaque;
-
-    in_loop->fn(in_loop->opaque, in_loop->base);
-}
-
-int volume_call(struct volume *volume, volume_loop_fn *fn, void *opaque)
-{
-    struct loop *loop = &volume->parts.loop;
-    struct call in_loop = {.fn = fn, .opaque = opaque, .base = loop->base};
-
-    return loop_call(loop, call, &in_loop);
-}
-
-void volume_report(struct volume *volume, struct report *report)
-{
-    *report = (struct report){
-        .idle_age_s = volume->options.idle_age,
-        .writeback_limit = volume->options.writeback_limit,
-        .memory_lock = volume->options.memory_lock,
-        .process_locked = volume->process_locked,
-        .io_flusher = volume->process_flusher,
-    };
-    volume_stats(volume, &report->stats);
-    report_make(&volume->parts, report);
-}
-
-void volume_time_reads(struct volume *volume, bool timed)
-{
-    context_set_time_reads(&volume->parts.contexts, timed);
-}
-
-int volume_check(struct volume *volume, struct reason *reason)
-{
-    return check_parts(&volume->parts, reason);
 }

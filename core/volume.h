@@ -105,8 +105,10 @@ typedef int volume_extent_fn(void *opaque, uint64_t offset, uint64_t bytes, bool
 int volume_extents(struct volume *volume, uint64_t offset, uint64_t bytes,
                    volume_extent_fn *fn, void *opaque);
 
-/* Moves objects together; the RAM that came free, in bytes. */
-uint64_t volume_compact(struct volume *volume);
+/* Moves objects together; the RAM that came free, in bytes.  WORK, which may be NULL, counts what has
+ * been done, and can end it early. */
+struct work;
+uint64_t volume_compact(struct volume *volume, struct work *work);
 
 /* Writes all pages in RAM to the backing store, and waits for it.  -EINVAL: there is
  * none.  -EIO, -ENOSPC, -EDQUOT: some stay in RAM, since it failed, is full, or the write
@@ -123,9 +125,9 @@ const char *volume_backing_name(unsigned i);
 /* Why a write is -ENOSPC, at this moment: words to follow "no room: ". */
 const char *volume_why_no_room(const struct volume *volume);
 
-/* Whether there is a state that is not on a tmpfs, so that its pages are written to a disk
- * behind our back. */
-bool volume_state_is_on_disk(const struct volume *volume);
+/* Whether there is something that whoever starts the volume should know, and yet no mistake: a state that is
+ * not on a tmpfs.  Fills in the sentence. */
+bool volume_warns(const struct volume *volume, struct reason *reason);
 
 /* Pages that were in the state already. */
 uint64_t volume_found_pages(const struct volume *volume);
@@ -145,7 +147,6 @@ int volume_writeback_some(struct volume *volume, const struct filter *filter,
                           struct work *work);
 int volume_recompress(struct volume *volume, struct codec_choice choice,
                       const struct filter *filter, struct work *work);
-uint64_t volume_compact_slowly(struct volume *volume, struct work *work);
 
 /* In the thread of the loop.  See steer.h. */
 int volume_set(struct volume *volume, const struct steer_pair *pairs, unsigned count,

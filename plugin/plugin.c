@@ -122,12 +122,8 @@ static int zslot_get_ready(void)
         nbdkit_error("%s", reason.text);
         return -1;
     }
-    if (volume_state_is_on_disk(volume))
-        fprintf(
-            stderr,
-            "zslot: warning: state=%s: not on a tmpfs, so that the kernel writes it to "
-            "a disk; name a directory on one, for example in /dev/shm\n",
-            options.state);
+    if (volume_warns(volume, &reason))
+        fprintf(stderr, "zslot: %s\n", reason.text);
     volume_set_host(volume, &host);
     snprintf(description, sizeof description, "zslot %s", volume_identity(volume));
     return 0;

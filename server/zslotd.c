@@ -204,12 +204,8 @@ static int open_all(struct server *server)
     if (volumes_open(&server->volumes, &server->settings, &reason) < 0)
         return complain(&reason);
     for (unsigned i = 0; i < server->volumes.count; i++)
-        if (volume_state_is_on_disk(server->volumes.volumes[i]))
-            fprintf(stderr,
-                    "zslotd: warning: state=%s: not on a tmpfs, so that the kernel "
-                    "writes it to a disk; name a directory on one, for example in "
-                    "/dev/shm\n",
-                    server->settings.exports[i].options.state);
+        if (volume_warns(server->volumes.volumes[i], &reason))
+            complain(&reason);
     return 0;
 }
 

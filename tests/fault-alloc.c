@@ -117,7 +117,7 @@ static bool fail_once(const struct request *request, enum gate point, unsigned k
     ck_assert_int_eq(ask(request), 0);
     tell_model(request, request->bytes);
     assert_unharmed();
-    volume_compact(volume);
+    volume_compact(volume, NULL);
     assert_unharmed();
     volume_close(volume);
     model_close(&model);
@@ -219,10 +219,10 @@ START_TEST(a_compaction_that_fails_leaves_all_pages)
                 if (page % 3)
                     model_trim_both(&model, volume, (400 + page) * PAGE, PAGE);
             harness_fail(point, k, all, err);
-            volume_compact(volume);
+            volume_compact(volume, NULL);
             happened = harness_fail_end();
             assert_unharmed();
-            volume_compact(volume);
+            volume_compact(volume, NULL);
             assert_unharmed();
             volume_close(volume);
             model_close(&model);

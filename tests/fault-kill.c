@@ -132,7 +132,7 @@ static void *work(void *opaque)
         if (journal_step(&journal, &target, group, &worker->random) < 0)
             _exit(3);
         if (i % 256 == 255)
-            volume_compact(worker->volume);
+            volume_compact(worker->volume, NULL);
     }
     return NULL;
 }

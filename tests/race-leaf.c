@@ -76,7 +76,7 @@ static void write_z_and_trim_it(void *opaque)
 static void compact(void *opaque)
 {
     (void)opaque;
-    volume_compact(volume);
+    volume_compact(volume, NULL);
 }
 
 static void read_nothing(void *opaque)

@@ -130,7 +130,7 @@ START_TEST(no_slot_is_locked_at_any_gate)
             (void)volume_zero(volume, at, 50);
         ck_assert_int_eq(volume_read(volume, at, bytes, page), 0);
     }
-    volume_compact(volume);
+    volume_compact(volume, NULL);
     gate_set_hook(NULL, NULL);
     ck_assert_uint_gt(arrivals, ops);
     harness_close(volume);

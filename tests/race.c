@@ -43,7 +43,7 @@ void race_teardown(void)
     model_compare_all(&race_model, race_volume);
     model_compare_extents(&race_model, race_volume, 0, RACE_SIZE);
     harness_check(race_volume);
-    volume_compact(race_volume);
+    volume_compact(race_volume, NULL);
     model_compare_all(&race_model, race_volume);
     harness_close(race_volume);
     model_close(&race_model);
@@ -151,7 +151,7 @@ void race_read_zeroes(void *opaque)
 void race_compact(void *opaque)
 {
     (void)opaque;
-    volume_compact(race_volume);
+    volume_compact(race_volume, NULL);
 }
 
 void race_take_the_place(void *opaque)

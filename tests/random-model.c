@@ -164,7 +164,7 @@ static void *keep_compacting(void *opaque)
 
     (void)opaque;
     while (!atomic_load(&stop)) {
-        volume_compact(volume);
+        volume_compact(volume, NULL);
         if (has_backing && ++turn % 64 == 0) {
             int r = volume_writeback(volume);
 

@@ -287,7 +287,8 @@ START_TEST(a_directory_is_made)
 
     snprintf(path, sizeof path, "%s/zslot-sub", directory);
     struct volume *volume = harness_open("size", "1M", "state", path, NULL);
-    ck_assert(!volume_state_is_on_disk(volume));
+    struct reason reason;
+    ck_assert(!volume_warns(volume, &reason));
     volume_close(volume);
     statedir_remove(path);
 }

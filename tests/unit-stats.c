@@ -118,7 +118,7 @@ START_TEST(free_places_are_what_compaction_can_have)
         ck_assert_int_eq(volume_trim(volume, i * PAGE, PAGE), 0);
     ck_assert_uint_eq(stat_of(STAT_pool_free_size), 80 * PAGE);
     uint64_t used = stat_of(STAT_mem_used_total);
-    ck_assert_uint_eq(volume_compact(volume), 80 * PAGE);
+    ck_assert_uint_eq(volume_compact(volume, NULL), 80 * PAGE);
     ck_assert_uint_eq(stat_of(STAT_mem_used_total), used - 80 * PAGE);
     ck_assert_uint_eq(stat_of(STAT_pool_free_size), 0);
     ck_assert_uint_eq(stat_of(STAT_pages_compacted), 40);

@@ -348,7 +348,7 @@ START_TEST(work_that_is_cancelled_ends)
     faulty_release(faulty, BACKING_WRITE, 0);
     ck_assert_int_eq(volume_mark_idle(volume, 0, &work), 0);
     ck_assert_uint_eq(work.pages, 0);
-    volume_compact_slowly(volume, &work);
+    volume_compact(volume, &work);
 }
 END_TEST
 
@@ -455,7 +455,7 @@ START_TEST(recompression_under_writers_and_compaction)
     actors[3] = actor_start(recompress_all_the_time, NULL);
     for (unsigned i = 0; i < rounds; i++) {
         write_anew(i % 7, 7);
-        volume_compact(volume);
+        volume_compact(volume, NULL);
     }
     writers_end = true;
     for (unsigned i = 0; i < 4; i++)

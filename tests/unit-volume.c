@@ -154,7 +154,7 @@ START_TEST(pages_that_become_zeroes_take_no_memory)
     }
     model_zero_both(&model, volume, 40 * PAGE, 24 * PAGE);
     model_compare_extents(&model, volume, 0, SIZE);
-    volume_compact(volume);
+    volume_compact(volume, NULL);
     /* But for descriptors of spans. */
     ck_assert_uint_le(harness_stat(volume, STAT_mem_used_total), before + PAGE);
 }
@@ -245,7 +245,7 @@ START_TEST(random_requests_match_the_array)
                              data + harness_random(&random) % (sizeof data - bytes));
         }
         if (i % 4096 == 0) {
-            volume_compact(volume);
+            volume_compact(volume, NULL);
             harness_check(volume);
         }
     }
@@ -267,7 +267,7 @@ START_TEST(every_compressor_keeps_every_page)
         model_write_both(&array, other, 100, sizeof data, data);
         model_write_both(&array, other, MIB, sizeof data, data);
         model_compare_all(&array, other);
-        volume_compact(other);
+        volume_compact(other, NULL);
         model_compare_all(&array, other);
         harness_close(other);
         model_close(&array);
@@ -293,7 +293,7 @@ START_TEST(the_last_page_of_16_tib_is_like_any_other)
     ck_assert_int_eq(volume_read(large, size - 2 * PAGE, 2 * PAGE, back), 0);
     ck_assert_mem_eq(back, data, 2 * PAGE - 1);
     ck_assert_int_eq(back[2 * PAGE - 1], 'x');
-    volume_compact(large);
+    volume_compact(large, NULL);
     ck_assert_int_eq(volume_read(large, size / 2 - 5, 10, back), 0);
     ck_assert_mem_eq(back, "ten bytes.", 10);
     ck_assert_int_eq(volume_write(large, size - 1, 2, data), -EINVAL);
