@@ -22,6 +22,11 @@ void args_die(const char *format, ...) __attribute__((noreturn, format(printf, 1
 
 void args_load_corpus(const char *path, struct corpus *corpus);
 
+/* For a program that takes [--rounds=N] CORPUS and nothing else: N, or ROUNDS if it is not there, of at
+ * least LEAST; and the corpus, loaded. */
+unsigned args_rounds(int argc, char **argv, unsigned rounds, unsigned least,
+                     struct corpus *corpus);
+
 /* A started volume of SIZE ("8G") with COMPRESSOR ("zstd:1"), and what that chose. */
 struct volume *args_open_volume(const char *size, const char *compressor,
                                 struct codec_choice *choice);

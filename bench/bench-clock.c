@@ -162,20 +162,8 @@ static void measure_backing(const struct corpus *corpus, unsigned rounds)
 int main(int argc, char **argv)
 {
     struct corpus corpus;
-    const char *path = NULL;
-    unsigned rounds = 400;
+    unsigned rounds = args_rounds(argc, argv, 400, 2, &corpus);
 
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--rounds=", 9) == 0)
-            rounds = (unsigned)strtoul(argv[i] + 9, NULL, 10);
-        else if (argv[i][0] == '-' || path)
-            path = "-";
-        else
-            path = argv[i];
-    }
-    if (!path || path[0] == '-' || rounds < 2 || rounds > SERIES_MAX)
-        args_die("usage: bench-clock [--rounds=N] CORPUS");
-    args_load_corpus(path, &corpus);
     corpus_drop_same_filled(&corpus);
     printf("| where the page is | codec | untimed, µs | timed, µs | timed / untimed: "
            "median (quartiles) | at most %.2f |\n|---|---|---|---|---|---|\n",

@@ -33,17 +33,22 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT TERM
 
+# wait_for NAME: until the server, which is $!, has written its process's number
+wait_for() {
+    pid[$1]=$!
+    for _ in {1..100}; do
+        [ -s "$dir/$1.pid" ] && return
+        kill -0 "${pid[$1]}" 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "bench-nbd.sh: $1 does not start: $(cat "$dir/$1.log")" >&2
+    exit 2
+}
+
 start() {
     local name=$1; shift
     "$nbdkit" -f -U "$dir/$name.sock" -P "$dir/$name.pid" "$@" 2>"$dir/$name.log" &
-    pid[$name]=$!
-    for _ in {1..100}; do
-        [ -s "$dir/$name.pid" ] && return
-        kill -0 "${pid[$name]}" 2>/dev/null || break
-        sleep 0.05
-    done
-    echo "bench-nbd.sh: $name does not start: $(cat "$dir/$name.log")" >&2
-    exit 2
+    wait_for "$name"
 }
 
 # The same for zslotd, with its own options.
@@ -51,14 +56,7 @@ start_zslotd() {
     local name=$1; shift
     "$zslotd" --foreground --listen="unix:$dir/$name.sock" --pid-file="$dir/$name.pid" \
         --size="$size" "$@" 2>"$dir/$name.log" &
-    pid[$name]=$!
-    for _ in {1..100}; do
-        [ -s "$dir/$name.pid" ] && return
-        kill -0 "${pid[$name]}" 2>/dev/null || break
-        sleep 0.05
-    done
-    echo "bench-nbd.sh: $name does not start: $(cat "$dir/$name.log")" >&2
-    exit 2
+    wait_for "$name"
 }
 
 start null         null "$size"

@@ -406,20 +406,8 @@ static void table_fetch(const struct corpus *corpus)
 int main(int argc, char **argv)
 {
     struct corpus corpus;
-    const char *path = NULL;
-    unsigned rounds = 15;
+    unsigned rounds = args_rounds(argc, argv, 15, 1, &corpus);
 
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--rounds=", 9) == 0)
-            rounds = (unsigned)strtoul(argv[i] + 9, NULL, 10);
-        else if (argv[i][0] == '-' || path)
-            path = "-";
-        else
-            path = argv[i];
-    }
-    if (!path || path[0] == '-' || rounds == 0 || rounds > SERIES_MAX)
-        args_die("usage: bench-reads [--rounds=N] CORPUS");
-    args_load_corpus(path, &corpus);
     corpus_drop_same_filled(&corpus); /* they are always in RAM */
     printf("Backing store: a file on %s.\n\n", backed_file_system());
     table_reads(&corpus, rounds, 0.3);

@@ -154,6 +154,21 @@ START_TEST(all_lengths_come_and_go)
 }
 END_TEST
 
+/* Of the first pages that have content, again and again, all at once. */
+static void ask_for(struct nbd_handle *nbd, char (*pages)[PAGE], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        NBD_OK((int)nbd_aio_pread(nbd, pages[i], PAGE, (uint64_t)(i % 300) * PAGE,
+                                  NBD_NULL_COMPLETION, 0));
+}
+
+static void expect(struct nbd_handle *nbd, char (*pages)[PAGE], unsigned count)
+{
+    drain(nbd);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_mem_eq(pages[i], model.bytes + (size_t)(i % 300) * PAGE, PAGE);
+}
+
 /* More than one record, and more than the buffer holds, in one go. */
 START_TEST(many_requests_at_once_are_answered_all)
 {
@@ -161,12 +176,8 @@ START_TEST(many_requests_at_once_are_answered_all)
     static char pages[COUNT][PAGE];
     struct nbd_handle *nbd = client(1);
 
-    for (unsigned i = 0; i < COUNT; i++)
-        NBD_OK((int)nbd_aio_pread(nbd, pages[i], PAGE, (uint64_t)(i % 500) * PAGE,
-                                  NBD_NULL_COMPLETION, 0));
-    drain(nbd);
-    for (unsigned i = 0; i < COUNT; i++)
-        ck_assert_mem_eq(pages[i], model.bytes + (size_t)(i % 500) * PAGE, PAGE);
+    ask_for(nbd, pages, COUNT);
+    expect(nbd, pages, COUNT);
     leave(nbd);
 }
 END_TEST
@@ -364,16 +375,12 @@ START_TEST(a_client_that_does_not_read_holds_nobody_up_and_gets_all_later)
     static char pages[COUNT][PAGE];
     struct nbd_handle *nbd = client(0);
 
-    for (unsigned i = 0; i < COUNT; i++)
-        NBD_OK((int)nbd_aio_pread(nbd, pages[i], PAGE, (uint64_t)(i % 300) * PAGE,
-                                  NBD_NULL_COMPLETION, 0));
+    ask_for(nbd, pages, COUNT);
     struct nbd_handle *other = client(0);
     for (unsigned i = 0; i < 100; i++)
         NBD_OK(nbd_pread(other, got, PAGE, 0, 0));
     leave(other);
-    drain(nbd);
-    for (unsigned i = 0; i < COUNT; i++)
-        ck_assert_mem_eq(pages[i], model.bytes + (size_t)(i % 300) * PAGE, PAGE);
+    expect(nbd, pages, COUNT);
     leave(nbd);
 }
 END_TEST

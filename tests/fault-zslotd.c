@@ -173,23 +173,34 @@ static void expect_long_ones(int fd)
     ck_assert_mem_eq(many, model.bytes, sizeof many);
 }
 
+#define WAITING 64u
+
+/* A client asks for so many stored pages by one COMMAND each; that is as much as HELD fetches. */
+static int fill_workers(uint16_t command, unsigned held)
+{
+    int fd = served_connect(0);
+
+    served_enter(fd);
+    faulty_hold_fetches(faulty);
+    for (unsigned i = 0; i < WAITING; i++)
+        served_request(fd, command, i, (100 + i) * PAGE, PAGE);
+    faulty_wait_held(faulty, BACKING_READ, held);
+    return fd;
+}
+
 START_TEST(fetches_leave_workers_to_writes)
 {
     store_all_but_the_first_ones();
-    int fd = served_connect(0), other = served_connect(1);
+    int other = served_connect(1);
     uint64_t cookie;
 
-    served_enter(fd);
     served_enter(other);
-    faulty_hold_fetches(faulty);
-    for (unsigned i = 0; i < 64; i++)
-        served_request(fd, NBD_CMD_READ, i, (100 + i) * PAGE, PAGE);
-    faulty_wait_held(faulty, BACKING_READ, WORKERS_READING_MAX);
+    int fd = fill_workers(NBD_CMD_READ, WORKERS_READING_MAX);
     served_request(other, NBD_CMD_WRITE, 1, 0, sizeof many);
     served_send(other, many, sizeof many);
     ck_assert_uint_eq(served_reply(other, &cookie), 0);
     faulty_release(faulty, BACKING_READ, 0);
-    for (unsigned i = 0; i < 64; i++) {
+    for (unsigned i = 0; i < WAITING; i++) {
         ck_assert_uint_eq(served_reply(fd, &cookie), 0);
         served_receive(fd, got, PAGE);
     }
@@ -201,18 +212,14 @@ END_TEST
 START_TEST(cache_requests_leave_workers_to_others)
 {
     store_all_but_the_first_ones();
-    int fd = served_connect(0), other = served_connect(1);
+    int other = served_connect(1);
     uint64_t cookie;
 
-    served_enter(fd);
     served_enter(other);
-    faulty_hold_fetches(faulty);
-    for (unsigned i = 0; i < 64; i++)
-        served_request(fd, NBD_CMD_CACHE, i, (100 + i) * PAGE, PAGE);
-    faulty_wait_held(faulty, BACKING_READ, WORKERS_CACHING_MAX);
+    int fd = fill_workers(NBD_CMD_CACHE, WORKERS_CACHING_MAX);
     expect_long_ones(other);
     faulty_release(faulty, BACKING_READ, 0);
-    for (unsigned i = 0; i < 64; i++)
+    for (unsigned i = 0; i < WAITING; i++)
         ck_assert_uint_eq(served_reply(fd, &cookie), 0);
     close(fd);
     close(other);

@@ -4,9 +4,7 @@
 #
 # SPDX-License-Identifier: BSD-3-Clause
 
-builddir=$(cd "${builddir:-.}" && pwd)
-export NBDKIT=$builddir/tests/run-zslotd ZSLOT_FACE=zslotd
-source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+source "${srcdir:-$(dirname "$0")/..}/tests/zslotd.sh"
 
 for test in io-nbdinfo io-qemu io-fio io-ext4; do
     status=0

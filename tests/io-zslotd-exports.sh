@@ -3,9 +3,7 @@
 #
 # SPDX-License-Identifier: BSD-3-Clause
 
-builddir=$(cd "${builddir:-.}" && pwd)
-export NBDKIT=$builddir/tests/run-zslotd ZSLOT_FACE=zslotd
-source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+source "${srcdir:-$(dirname "$0")/..}/tests/zslotd.sh"
 need nbdinfo nbdcopy jq curl zstd
 zslotctl=$builddir/control/zslotctl
 

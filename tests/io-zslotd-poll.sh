@@ -3,9 +3,7 @@
 #
 # SPDX-License-Identifier: BSD-3-Clause
 
-builddir=$(cd "${builddir:-.}" && pwd)
-export NBDKIT=$builddir/tests/run-zslotd ZSLOT_FACE=zslotd
-source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+source "${srcdir:-$(dirname "$0")/..}/tests/zslotd.sh"
 need nbdcopy curl jq
 number() { curl -sS --unix-socket control http://localhost/v1/stats | jq ".server.$1"; }
 

@@ -3,27 +3,8 @@
 #
 # SPDX-License-Identifier: BSD-3-Clause
 
-builddir=$(cd "${builddir:-.}" && pwd)
-export NBDKIT=$builddir/tests/run-zslotd ZSLOT_FACE=zslotd
-source "${srcdir:-$(dirname "$0")/..}/tests/functions.sh"
+source "${srcdir:-$(dirname "$0")/..}/tests/zslotd.sh"
 need nbdinfo nbdcopy certtool psktool zstd jq
-zslotd=$builddir/server/zslotd
-
-# says WORD... -- ARGUMENT...: it ends before it serves, with one line in which the words are
-says() {
-    local words=() status=0 word
-    while [ "$1" != -- ]; do
-        words+=("$1") && shift
-    done
-    shift
-    # What starts in spite of it stays in the foreground, and ends with this test.
-    NOTIFY_SOCKET=$PWD/nobody timeout 60 "$zslotd" --size=1M --listen="unix:$PWD/refused" "$@" >out 2>err || status=$?
-    [ "$status" = 1 ] || fail "zslotd $*: status $status: $(cat out err)"
-    [ "$(wc -l <err)" = 1 ] || fail "zslotd $*: not one line: $(cat err)"
-    for word in "${words[@]}"; do
-        grep -qF -- "$word" err || fail "zslotd $*: \"$word\" is not in: $(cat err)"
-    done
-}
 
 # --- what both sides have ---
 
@@ -62,26 +43,27 @@ cp foreign/client-cert.pem foreign/client-key.pem stranger/
 
 # --- bad parameters ---
 
-says tls=maybe off on require -- --tls=maybe
-says 'nothing says' tls-certificates= tls-psk= -- --tls=require
-says 'together' -- --tls=on --tls-psk=keys.psk --tls-certificates=pki
-says tls-psk 'turns that on' -- --tls-psk=keys.psk
-says tls-certificates 'turns that on' -- --tls-certificates=pki
-says tls-verify-peer 'turns that on' -- --tls-verify-peer=true
-says tls-verify-peer 'about certificates' -- --tls=on --tls-psk=keys.psk --tls-verify-peer=on
-says tls-verify-peer=x -- --tls=on --tls-certificates=pki --tls-verify-peer=x
-says tls-psk= 'no file' -- --tls=on --tls-psk=
-says tls-certificates= 'no directory' -- --tls=on --tls-certificates=
-says tls-psk= 'cannot read' -- --tls=on --tls-psk=nowhere
-says tls-psk= psktool -- --tls=on --tls-psk=/dev/null
-says tls-certificates= half server-cert.pem 'No such file' -- --tls=on --tls-certificates=half
-says tls-certificates= ca-cert.pem 'No such file' -- --tls=on --tls-certificates=nowhere
+there=(--size=1M --listen="unix:$PWD/refused")
+says tls=maybe off on require -- "${there[@]}" --tls=maybe
+says 'nothing says' tls-certificates= tls-psk= -- "${there[@]}" --tls=require
+says 'together' -- "${there[@]}" --tls=on --tls-psk=keys.psk --tls-certificates=pki
+says tls-psk 'turns that on' -- "${there[@]}" --tls-psk=keys.psk
+says tls-certificates 'turns that on' -- "${there[@]}" --tls-certificates=pki
+says tls-verify-peer 'turns that on' -- "${there[@]}" --tls-verify-peer=true
+says tls-verify-peer 'about certificates' -- "${there[@]}" --tls=on --tls-psk=keys.psk --tls-verify-peer=on
+says tls-verify-peer=x -- "${there[@]}" --tls=on --tls-certificates=pki --tls-verify-peer=x
+says tls-psk= 'no file' -- "${there[@]}" --tls=on --tls-psk=
+says tls-certificates= 'no directory' -- "${there[@]}" --tls=on --tls-certificates=
+says tls-psk= 'cannot read' -- "${there[@]}" --tls=on --tls-psk=nowhere
+says tls-psk= psktool -- "${there[@]}" --tls=on --tls-psk=/dev/null
+says tls-certificates= half server-cert.pem 'No such file' -- "${there[@]}" --tls=on --tls-certificates=half
+says tls-certificates= ca-cert.pem 'No such file' -- "${there[@]}" --tls=on --tls-certificates=nowhere
 cp pki/server-cert.pem half/
 cp pki/client-key.pem half/server-key.pem
-says tls-certificates= half server-key.pem -- --tls=on --tls-certificates=half
+says tls-certificates= half server-key.pem -- "${there[@]}" --tls=on --tls-certificates=half
 cp pki/server-key.pem half/
 echo nonsense >half/ca-cert.pem
-says tls-certificates= half ca-cert.pem -- --tls=on --tls-certificates=half
+says tls-certificates= half ca-cert.pem -- "${there[@]}" --tls=on --tls-certificates=half
 [ ! -e refused ] || fail "a refused server leaves its socket"
 
 zstd -dc "$sample" | head -c 16M >pages
