@@ -25,6 +25,7 @@
 
 #include "reason.h"
 
+#define BACKING_IDENTITY_BYTES 16u
 #define BACKING_ALIGN 4096u
 
 struct event_base;
@@ -90,7 +91,7 @@ struct backing {
 
     /* Whose header was on it when it was opened. */
     bool has_identity;
-    unsigned char identity[16];
+    unsigned char identity[BACKING_IDENTITY_BYTES];
 
     /* A write may still be carried out when the process that submitted it is no more, and
      * another has opened the store. */

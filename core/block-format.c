@@ -49,9 +49,6 @@ void backing_note_start(struct backing *backing, const void *start, size_t bytes
         memcpy(backing->identity, header.identity, sizeof backing->identity);
 }
 
-_Static_assert(sizeof((struct backing *)0)->identity == BACKING_IDENTITY_BYTES,
-               "backing.h has it too");
-
 static uint64_t object_checksum(uint64_t seed, const struct object_header *header,
                                 const void *object)
 {

@@ -38,7 +38,6 @@
 #define BLOCK_BYTES BACKING_ALIGN
 #define BACKING_BYTES_MIN (1024 * BLOCK_BYTES)
 #define BACKING_FORMAT 1
-#define BACKING_IDENTITY_BYTES 16u
 
 struct backing_header {
     char magic[8];

@@ -1,7 +1,7 @@
 /* check.h - whether a volume at rest is what it should be
  *
  * Owns:    nothing.
- * Called:  by tests, and after a restart; while nobody else is at work in the volume.
+ * Called:  by tests, and by -D zslot.check=1 at the end; while nobody else is at work in the volume.
  * Locks:   LOCK_RANK_COMPACT for the whole of it; under it slots and size classes, one at a
  *          time.
  * Never:   repairs.

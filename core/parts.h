@@ -1,7 +1,7 @@
 /* parts.h - the parts of a volume, as its own files see them
  *
  * Owns:    nothing; volume.c opens and closes them.
- * Called:  included by write, read, trim, extents, compact and check, and by tests.
+ * Called:  included by files of core, and by tests.
  * Locks:   LOCK_RANK_COMPACT.
  * Never:   included outside core/ and tests/.
  *
@@ -21,6 +21,9 @@
 
 struct writeback;
 struct state;
+
+/* What a volume needs beyond its fixed parts to be of any use. */
+#define ROOM_BYTES_MIN (UINT64_C(1) << 20)
 
 struct parts {
     struct memory memory;

@@ -101,11 +101,6 @@ bool pool_victim_done(struct pool *pool, struct pool_victim *victim);
 
 /* -- What a former process left; before anybody else is at work. -- */
 
-static inline uint32_t pool_span_of(handle_t handle)
-{
-    return (uint32_t)(handle.value >> 8);
-}
-
 /* OS pages that the span of HANDLE needs for the places up to that of an object of LENGTH
  * bytes there. */
 unsigned pool_pages_up_to(handle_t handle, uint32_t length);

@@ -14,17 +14,16 @@
 
 #include "page.h"
 
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57 /* Linux 5.6 */
+#endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
 #endif
 
 bool process_be_flusher(void)
 {
-#ifdef PR_SET_IO_FLUSHER
     return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
-#else
-    return false;
-#endif
 }
 
 bool process_may_lock(void)

@@ -65,7 +65,7 @@ struct parts;
 struct writeback;
 enum backing_state report_backing_state(const struct writeback *writeback);
 
-/* All of it but what only volume.c knows. */
+/* All of it but what only volume-care.c knows. */
 void report_make(struct parts *parts, struct report *report);
 
 const char *backing_state_word(enum backing_state state);

@@ -17,7 +17,7 @@
  *   WRITING      its object is on its way to the backing store; the pool's is still
  *                the one
  *   FETCHING     one reader is bringing it from the backing store; other readers wait
- *   IDLE         not accessed since it was last aged past the idle age
+ *   IDLE         not accessed since it was aged past the idle age, or marked so on request
  *
  *   any                --slot_put()-->          SAME COMPRESSED HUGE   a write
  *   any                --slot_clear()-->        EMPTY                  trim, zero
@@ -93,7 +93,8 @@ typedef uint64_t slot_t;
     M(FETCHING, 2, '<',                                                                \
       "one reader is bringing it from the backing store; other "                       \
       "readers wait")                                                                  \
-    M(IDLE, 4, 'i', "not accessed since it was last aged past the idle age")
+    M(IDLE, 4, 'i',                                                                    \
+      "not accessed since it was aged past the idle age, or marked so on request")
 
 enum slot_state {
 #define S(name, letter, marks, is, ref) SLOT_##name,

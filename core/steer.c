@@ -11,9 +11,6 @@
 #include "room.h"
 #include "writeback.h"
 
-/* Less than so much for pages beyond what is fixed is of no use. */
-#define STEER_ROOM_BYTES (UINT64_C(1) << 20)
-
 int steer_mark_idle(struct parts *parts, uint32_t age_s, struct work *work)
 {
     struct slot_table *slots = &parts->slots;
@@ -56,13 +53,23 @@ static bool set_none(struct options *options, const char *key)
     return true;
 }
 
-static bool is_known(const char *key)
-{
-    size_t length = strlen(key);
-    const char *at = strstr(STEER_KEYS, key);
+struct parameter {
+    const char *key;
+    bool is_about_backing;
+};
 
-    return length > 0 && at && at[-1] == ' ' &&
-           (at[length] == ' ' || at[length] == '\0');
+static const struct parameter parameters[] = {
+#define P(key, is_about_backing) {key, is_about_backing},
+    STEER_PARAMETERS(P)
+#undef P
+};
+
+static const struct parameter *find(const char *key)
+{
+    for (unsigned i = 0; i < sizeof parameters / sizeof *parameters; i++)
+        if (strcmp(parameters[i].key, key) == 0)
+            return &parameters[i];
+    return NULL;
 }
 
 static int parse(struct parts *parts, const struct steer_pair *pairs, unsigned count,
@@ -72,14 +79,14 @@ static int parse(struct parts *parts, const struct steer_pair *pairs, unsigned c
     for (unsigned i = 0; i < count; i++) {
         const char *key = pairs[i].key, *value = pairs[i].value;
 
-        if (!is_known(key))
+        const struct parameter *parameter = find(key);
+
+        if (!parameter)
             return reason_say(reason, -EINVAL,
                               "%s=%s: not a parameter that changes while running; "
                               "those there are:%s",
                               key, value, STEER_KEYS);
-        bool is_about_backing =
-            strcmp(key, "idle-age") == 0 || strcmp(key, "writeback-limit") == 0;
-        if (is_about_backing && !parts->writeback)
+        if (parameter->is_about_backing && !parts->writeback)
             return reason_say(reason, -EINVAL,
                               "%s=%s: it is about a backing store, and there is none",
                               key, value);
@@ -92,7 +99,6 @@ static int parse(struct parts *parts, const struct steer_pair *pairs, unsigned c
     return 0;
 }
 
-/* What a new compressor takes for a while: the old one is there until all have it. */
 static bool changes_compressor(const struct options *now, const struct options *wanted)
 {
     return now->compressor.id != wanted->compressor.id ||
@@ -112,6 +118,7 @@ static int check_limit(struct parts *parts, const struct options *options,
     uint64_t used = memory_used_bytes(&parts->memory);
     uint64_t objects = parts->pool.table.committed_bytes;
     uint64_t fixed = used > objects ? used - objects : 0;
+    /* What a new compressor takes for a while: the old one is there until all have it. */
     uint64_t more = changes_compressor(options, wanted)
                         ? context_set_change_bytes(&parts->contexts, wanted->compressor)
                         : 0;
@@ -120,12 +127,12 @@ static int check_limit(struct parts *parts, const struct options *options,
     fixed += more;
     if (limit == UINT64_MAX)
         return 0;
-    if (limit < fixed + STEER_ROOM_BYTES)
+    if (limit < fixed + ROOM_BYTES_MIN)
         return reason_say(reason, -EBUSY,
                           "memory-limit=%" PRIu64 ": tables and codecs take %" PRIu64
                           " bytes now, and pages need some more; write at least "
                           "memory-limit=%" PRIu64 "k",
-                          limit, fixed, (fixed + STEER_ROOM_BYTES + 1023) / 1024);
+                          limit, fixed, (fixed + ROOM_BYTES_MIN + 1023) / 1024);
     if (limit >= used)
         return 0;
     if (!parts->writeback)

@@ -20,8 +20,16 @@ struct parts;
  * idle-age. */
 int steer_mark_idle(struct parts *parts, uint32_t age_s, struct work *work);
 
-/* The keys that steer_set() takes, each after a space. */
-#define STEER_KEYS " compressor memory-limit idle-age writeback-limit"
+/* What steer_set() takes: the key, and whether it is about the backing store. */
+#define STEER_PARAMETERS(P)                                                            \
+    P("compressor", false)                                                             \
+    P("memory-limit", false)                                                           \
+    P("idle-age", true)                                                                \
+    P("writeback-limit", true)
+
+/* The keys, each after a space. */
+#define STEER_KEY(key, is_about_backing) " " key
+#define STEER_KEYS STEER_PARAMETERS(STEER_KEY)
 
 struct steer_pair {
     const char *key, *value;

@@ -15,9 +15,6 @@
 
 _Static_assert(VOLUME_PAGE_BYTES == PAGE_BYTES, "volume.h repeats it for the faces");
 
-/* What a volume needs beyond its fixed parts to be of any use. */
-#define ROOM_BYTES_MIN (UINT64_C(1) << 20)
-
 /* How long a start waits for I/O of a process that was killed to leave the backing store. */
 #define BUSY_MS 20000
 

@@ -15,8 +15,8 @@
  * Ranges are in bytes and may begin and end anywhere within the size.  A request is
  * served page by page: requests that overlap in time may be seen interleaved, at the
  * granularity of a page. Errors are negative errno values:
- *   -EINVAL the range is not within the volume -ENOSPC past memory-limit; the pages
- *   before the one in question are written, it and
+ *   -EINVAL  the range is not within the volume
+ *   -ENOSPC  past memory-limit; the pages before the one in question are written, it and
  *            those after it are as they were
  *   -ENOMEM  the system has no memory, or none that it will lock; the same
  *   -EIO     a page cannot be read

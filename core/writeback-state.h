@@ -1,9 +1,9 @@
-/* writeback-state.h - what writeback.c, evict.c and room.c share
+/* writeback-state.h - what the files of writeback share
  *
  * Owns:    struct writeback.
- * Called:  included by these three only.
+ * Called:  included by writeback.c, evict.c and room.c; by report.c, which looks; and by tests.
  * Locks:   as the fields say.
- * Never:   seen by anybody else.
+ * Never:   changed by anybody else.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */

@@ -378,6 +378,13 @@ int writeback_prepare(struct writeback *writeback)
         return r;
     note_content(writeback);
     if (writeback->is_known) {
+        /* A header that was only begun had landed, as is seen by it. */
+        int noted = state_begun_backing(writeback->parts->state)
+                        ? state_set_backing(writeback->parts->state,
+                                            writeback->backing->identity)
+                        : 0;
+        if (noted < 0)
+            return noted;
         space_adopt_begin(&writeback->space);
         set_identity(writeback, writeback->backing->identity);
         writeback->ready = true;

@@ -493,7 +493,16 @@ START_TEST(a_header_that_was_begun_is_the_next_start_s_too)
     const struct backing_header *landed = (const struct backing_header *)store;
     ck_assert(backing_header_is_ours(landed));
     ck_assert_mem_eq(landed->identity, begun.backing, sizeof begun.backing);
+
+    /* Killed when it had landed, and that was not noted. */
+    read_file("zslot-header", 0, &begun, sizeof begun);
+    ck_assert_uint_eq(begun.backing_is, STATE_BACKING_KNOWN);
+    begun.backing_is = STATE_BACKING_BEGUN;
+    begun.checksum = XXH3_64bits(&begun, offsetof(struct state_header, checksum));
+    write_file("zslot-header", 0, &begun, sizeof begun);
     expect_all(open_stored());
+    read_file("zslot-header", 0, &begun, sizeof begun);
+    ck_assert_uint_eq(begun.backing_is, STATE_BACKING_KNOWN);
 }
 END_TEST
 

@@ -146,6 +146,9 @@ START_TEST(what_is_refused_changes_nothing)
         {"writeback-limit", "1/day"},
         {"size", "1G"},
         {"", ""},
+        {" compressor", "zstd:1"},
+        {"ompressor", "zstd:1"},
+        {"compressor memory-limit", "1G"},
         {"compressor", "none "},
         {"memory-limit", "-1"},
     };
