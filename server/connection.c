@@ -32,9 +32,11 @@
  * while they are made never stalls, and thousands of small requests fit into a batch. */
 #define LOOK_EVERY 32u
 
-/* Answers of a batch leave when all of it is done, but the first of them are not held back for longer than
- * that: the client can go on with them while the rest is done on another processor.  The time of some reads, or of
- * a few writes; each sending costs a system call. */
+/* Answers of a batch leave when all of it is done, but no more than so many and for no longer than that are held
+ * back: the client can go on with the first while the rest is done on another processor.  Each sending costs a
+ * system call, so it is some reads, or a few writes.  Of 16 reads with lz4, half: a third more of them a second than
+ * by the time alone, after which too few were left to be done meanwhile. */
+#define HOLD_ANSWERS 8u
 #define HOLD_NS 20000u
 
 /* More than a socket holds. */
@@ -321,9 +323,10 @@ static void discard(struct connection *connection)
     connection->discard_bytes -= bytes;
 }
 
-/* Within a batch: sends what is there if the first of it has waited since SENT_NS, and has the others go on if the
- * turn has been long.  When answers were sent last. */
-static uint64_t look_at_time(struct connection *connection, uint64_t sent_ns)
+/* Within a batch, of which DONE requests are: sends what is there if it is much or the first of it has waited since
+ * SENT_NS, and has the others go on if the turn has been long.  When answers were sent last. */
+static uint64_t look_at_time(struct connection *connection, uint64_t sent_ns,
+                             unsigned done)
 {
     /* After the last request of a batch all leave anyway. */
     if (connection->in_end - connection->in_start < NBD_REQUEST_BYTES)
@@ -331,7 +334,7 @@ static uint64_t look_at_time(struct connection *connection, uint64_t sent_ns)
     uint64_t now = reactor_now_ns();
     if (now - connection->turn_ns >= TURN_NS)
         connection->is_paused = true;
-    if (now - sent_ns < HOLD_NS)
+    if (now - sent_ns < HOLD_NS && done % HOLD_ANSWERS != 0)
         return sent_ns;
     output_flush(connection);
     return now;
@@ -351,7 +354,7 @@ static void serve(struct connection *connection)
                 connection_drop(connection);
                 return;
             }
-            sent_ns = look_at_time(connection, sent_ns);
+            sent_ns = look_at_time(connection, sent_ns, done);
             break;
         case TRANSMIT_MORE:
             return;
