@@ -35,6 +35,7 @@
 
 #include "block-format.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "nbd-link.h"
 #include "nbd-probe.h"
 
@@ -213,7 +214,7 @@ static void go_on(void *opaque)
     struct nbd *nbd = opaque;
 
     send_all(nbd);
-    uint64_t now_ms = link_now_ms();
+    uint64_t now_ms = clock_now_ms();
     note_away(nbd, now_ms);
     set_timer(nbd, now_ms);
     while (nbd->answered.head) {
@@ -226,7 +227,7 @@ static void go_on(void *opaque)
 static void on_timer(evutil_socket_t fd, short what, void *opaque)
 {
     struct nbd *nbd = opaque;
-    uint64_t now_ms = link_now_ms();
+    uint64_t now_ms = clock_now_ms();
 
     (void)fd;
     (void)what;
@@ -266,7 +267,7 @@ static void nbd_submit(struct backing *backing, struct backing_io *io)
     struct nbd *nbd = (struct nbd *)backing;
     bool was_empty;
 
-    io->since_ms = link_now_ms();
+    io->since_ms = clock_now_ms();
     io->sent = false;
     {
         LOCK_FOR_SCOPE(&nbd->lock);
@@ -288,7 +289,7 @@ static int nbd_start(struct backing *backing, struct event_base *base)
     for (unsigned i = 0; i < nbd->link_count; i++)
         if (link_open(&nbd->links[i], &nbd->shared) < 0)
             return -ENOMEM;
-    nbd->up_ms = link_now_ms();
+    nbd->up_ms = clock_now_ms();
     nbd->wake = event_new(base, nbd->wake_fd, EV_READ | EV_PERSIST, on_wake, nbd);
     nbd->timer = event_new(base, -1, 0, on_timer, nbd);
     if (!nbd->wake || !nbd->timer || event_add(nbd->wake, NULL) < 0 ||

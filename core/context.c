@@ -48,7 +48,7 @@ uint64_t context_set_bytes(unsigned count, struct codec_choice choice)
 {
     uint64_t bytes = (uint64_t)count * (sizeof(struct context) + parts_bytes(choice));
 
-    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return page_round_up(bytes);
 }
 
 unsigned context_count_default(void)
@@ -263,8 +263,7 @@ static int open_region(struct context_set *set, struct region *region, const cha
                        size_t bytes)
 {
     uint64_t all = (uint64_t)set->count * bytes;
-    int r = region_open(region, REGION_PRIVATE, name,
-                        (all + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES,
+    int r = region_open(region, REGION_PRIVATE, name, page_round_up(all),
                         set->region.memory, set->region.lock_in_ram);
 
     if (r < 0)
@@ -287,7 +286,7 @@ static void give_back(struct region *region)
 
 static uint64_t region_bytes(const struct context_set *set, size_t bytes)
 {
-    return (set->count * aligned(bytes) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return page_round_up(set->count * aligned(bytes));
 }
 
 uint64_t context_set_change_bytes(struct context_set *set, struct codec_choice choice)

@@ -6,9 +6,11 @@
 #include <errno.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "compact.h"
 #include "gate.h"
 #include "room.h"
+#include "writeback-all.h"
 #include "writeback-state.h"
 
 /* Slots or leaves looked at before the loop sees to other events: well under a
@@ -33,9 +35,6 @@
 /* A segment that is not full is written all the same after so long. */
 #define FILLING_MAX_MS 5000
 #define OVER_BUDGET_MS 1000
-
-/* Segments that a walk's end may need: one, and those of what was put aside. */
-#define ALL_FLUSHES (2 + SEGMENT_ASIDE_MAX / SEGMENT_BLOCKS)
 
 void evict_again_soon(struct writeback *writeback)
 {
@@ -106,12 +105,6 @@ static bool discards_busy(const struct writeback *writeback)
     return false;
 }
 
-void evict_end_all(struct writeback *writeback, int why)
-{
-    writeback->all_failed = why;
-    writeback->all_hopeless = true;
-}
-
 /* A success ends a FAILED state; a failure makes the thread wait before it tries
  * again. */
 void evict_note_result(struct writeback *writeback, int result)
@@ -125,7 +118,7 @@ void evict_note_result(struct writeback *writeback, int result)
     writeback->failed_writes.count++;
     writeback->failed_writes.err = -result;
     /* Those that were in flight together count once. */
-    if (writeback_now_ms() < writeback->retry_at_ms)
+    if (clock_now_ms() < writeback->retry_at_ms)
         return;
     uint64_t wait = (uint64_t)BACKOFF_MIN_MS
                     << (writeback->failures < 10 ? writeback->failures : 10);
@@ -133,7 +126,7 @@ void evict_note_result(struct writeback *writeback, int result)
     writeback->failures++;
     writeback->failed = writeback->failures >= FAILURES_MAX;
     writeback->retry_at_ms =
-        writeback_now_ms() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+        clock_now_ms() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
 }
 
 void evict_segment_done(void *opaque, struct segment *segment, int result)
@@ -144,15 +137,10 @@ void evict_segment_done(void *opaque, struct segment *segment, int result)
     if (segment->cleans)
         cleaner_note_done(&writeback->cleaner, result,
                           writeback->cleaning || cleaner_is_busy(&writeback->cleaner));
-    if (writeback->all_left > 0 && segment->sequence <= writeback->all_last)
-        writeback->all_left--;
-    if (result < 0) {
+    if (result < 0)
         budget_refund(&writeback->budget, segment_write_bytes(segment));
-        if (segment->evicted_bytes > 0) /* pages that it was to free stay in RAM */
-            writeback->all_failed = result;
-    }
     evict_note_result(writeback, result);
-    writeback->all_hopeless |= writeback->failed;
+    writeback_all_note_done(writeback, segment, result);
     writeback->full = false; /* until it is found to be, again */
     if (result == 0) {
         LOCK_FOR_SCOPE(&writeback->room_lock);
@@ -167,7 +155,7 @@ void evict_segment_done(void *opaque, struct segment *segment, int result)
 static bool submit(struct writeback *writeback, struct segment **segment)
 {
     struct segment *full = *segment;
-    uint64_t now = writeback_now_ms();
+    uint64_t now = clock_now_ms();
 
     *segment = NULL;
     writeback->over_budget =
@@ -179,7 +167,7 @@ static bool submit(struct writeback *writeback, struct segment **segment)
             cleaner_note_done(&writeback->cleaner, -EDQUOT, false);
         segment_abandon(full);
         writeback->budget_at_ms = now + OVER_BUDGET_MS;
-        evict_end_all(writeback, -EDQUOT);
+        writeback_all_give_up(writeback, -EDQUOT);
         room_tell_waiters(writeback);
         return false;
     }
@@ -239,7 +227,7 @@ static void clean(struct writeback *writeback)
     if (writeback->cleaner.reading > 0)
         return;
     if (space_available(&writeback->space) > 0 && should_clean(writeback) &&
-        cleaner_begin(&writeback->cleaner, writeback_now_ms()))
+        cleaner_begin(&writeback->cleaner, clock_now_ms()))
         return;
     /* Nothing more to put into it. */
     if (writeback->cleaning && writeback->cleaning->objects > 0)
@@ -271,9 +259,7 @@ static void find_full(struct writeback *writeback)
     (void)gate(GATE_ROOM_FULL, 0);
 }
 
-/* The segment being filled, or a new one; NULL while there is none to be had.  What
- * stops it calls us again when it ends. */
-static struct segment *segment_to_fill(struct writeback *writeback)
+struct segment *evict_segment_to_fill(struct writeback *writeback)
 {
     if (writeback->filling)
         return writeback->filling;
@@ -287,9 +273,14 @@ static struct segment *segment_to_fill(struct writeback *writeback)
         find_full(writeback);
     if (r < 0)
         return NULL;
-    writeback->filling_since_ms = writeback_now_ms();
+    writeback->filling_since_ms = clock_now_ms();
     segment_add_aside(writeback->filling);
     return writeback->filling;
+}
+
+bool evict_submit_filling(struct writeback *writeback)
+{
+    return submit(writeback, &writeback->filling);
 }
 
 static void relieve(struct writeback *writeback)
@@ -301,7 +292,7 @@ static void relieve(struct writeback *writeback)
         writeback->evicting = true;
     if (headroom >= room_high_mark(writeback))
         writeback->evicting = false;
-    if (!writeback->evicting || !segment_to_fill(writeback))
+    if (!writeback->evicting || !evict_segment_to_fill(writeback))
         return;
 
     /* A segment that is not full wastes space: rather a few pages more leave. */
@@ -328,9 +319,9 @@ static void relieve(struct writeback *writeback)
 
 static void write_idle(struct writeback *writeback)
 {
-    struct segment *segment = segment_to_fill(writeback);
+    struct segment *segment = evict_segment_to_fill(writeback);
 
-    switch (idle_fill(&writeback->idle, segment, VISITS_PER_STEP, writeback_now_ms())) {
+    switch (idle_fill(&writeback->idle, segment, VISITS_PER_STEP, clock_now_ms())) {
     case IDLE_FULL:
         if (submit(writeback, &writeback->filling))
             evict_again_soon(writeback);
@@ -341,111 +332,6 @@ static void write_idle(struct writeback *writeback)
     case IDLE_REST:
         break;
     }
-}
-
-static void end_all(struct writeback *writeback)
-{
-    writeback->tidy = true;
-    {
-        LOCK_FOR_SCOPE(&writeback->room_lock);
-        writeback->all_result = writeback->all_failed;
-        writeback->all_done = writeback->all_begun;
-    }
-    room_tell_waiters(writeback);
-}
-
-/* The walk has come to its end: what it has chosen is sent off, and then waited for; not
- * what others choose meanwhile. */
-static void end_walk(struct writeback *writeback)
-{
-    struct segment_set *segments = &writeback->segments;
-
-    for (; writeback->all_flushes > 0; writeback->all_flushes--) {
-        if (!writeback->filling && segments->aside_count > 0 &&
-            !segment_to_fill(writeback)) {
-            if (writeback->full)
-                evict_end_all(writeback, -ENOSPC);
-            return; /* a completion calls us again */
-        }
-        if (!writeback->filling || writeback->filling->objects == 0)
-            writeback->all_flushes = 1; /* nothing is left */
-        else if (!submit(writeback, &writeback->filling))
-            return;
-        writeback->all_last = segments->sequence;
-        writeback->all_left = segments->in_flight;
-    }
-    if (writeback->all_left == 0)
-        end_all(writeback);
-}
-
-/* -ENOSPC: the segment is full. */
-static int add_if_asked_for(struct writeback *writeback, struct segment *segment)
-{
-    struct slot_age page;
-
-    slot_look(&writeback->parts->slots, writeback->all_hand, &page);
-    if (!filter_lets(&writeback->all_filter, page.marks & SLOT_IDLE,
-                     page.state == SLOT_HUGE))
-        return 0;
-    int r = segment_add(segment, writeback->all_hand);
-    if (r == 0) {
-        writeback->all_pages++;
-        writeback->all_bytes += page.length;
-    }
-    return r;
-}
-
-/* What writeback_all() asked for: one walk over the table. */
-static void write_all(struct writeback *writeback)
-{
-    struct slot_table *slots = &writeback->parts->slots;
-    unsigned visits = VISITS_PER_STEP;
-
-    while (writeback->all_hand < slots->slots && visits-- > 0) {
-        if (!leaf_is_present(&slots->leaves, writeback->all_hand / LEAF_SLOTS)) {
-            writeback->all_hand = (writeback->all_hand / LEAF_SLOTS + 1) * LEAF_SLOTS;
-            continue;
-        }
-        struct segment *segment = segment_to_fill(writeback);
-        if (!segment) {
-            if (writeback->full)
-                evict_end_all(writeback, -ENOSPC);
-            return;
-        }
-        if (writeback->all_bytes >= writeback->all_filter.max_bytes)
-            writeback->all_hand = slots->slots;
-        else if (add_if_asked_for(writeback, segment) != -ENOSPC)
-            writeback->all_hand++;
-        else if (!submit(writeback, &writeback->filling))
-            return;
-    }
-    if (writeback->all_hand < slots->slots)
-        evict_again_soon(writeback);
-    else
-        end_walk(writeback);
-}
-
-/* Whether there is a writeback_all() to go on with. */
-static bool all_is_wanted(struct writeback *writeback)
-{
-    if (writeback->all_done == writeback->all_asked)
-        return false;
-    if (writeback->all_begun == writeback->all_done) {
-        writeback->all_failed = 0;
-        writeback->all_hopeless = false;
-    }
-    /* One that comes while another is on its way has the walk begin anew for both. */
-    if (writeback->all_begun != writeback->all_asked) {
-        LOCK_FOR_SCOPE(&writeback->room_lock);
-        writeback->all_begun = writeback->all_asked;
-        writeback->all_filter = writeback->all_wanted;
-        writeback->all_pages = writeback->all_bytes = 0;
-        writeback->all_hand = 0;
-        writeback->all_flushes = ALL_FLUSHES;
-    }
-    if (writeback->all_hopeless && writeback->segments.in_flight == 0)
-        end_all(writeback);
-    return writeback->all_done != writeback->all_begun && !writeback->all_hopeless;
 }
 
 /* Evictions leave free places, of which compaction makes free RAM: at once after
@@ -466,11 +352,11 @@ static void shrink(struct writeback *writeback)
 
 void evict_work(struct writeback *writeback)
 {
-    uint64_t now = writeback_now_ms();
+    uint64_t now = clock_now_ms();
     uint64_t rest_until = writeback->retry_at_ms > writeback->budget_at_ms
                               ? writeback->retry_at_ms
                               : writeback->budget_at_ms;
-    bool all = all_is_wanted(writeback);
+    bool all = writeback_all_is_wanted(writeback);
 
     {
         LOCK_FOR_SCOPE(&writeback->room_lock);
@@ -491,11 +377,11 @@ void evict_work(struct writeback *writeback)
     if (writeback->idle.unit_ms)
         write_idle(writeback);
     if (all)
-        write_all(writeback);
+        writeback_all_step(writeback, VISITS_PER_STEP);
     relieve(writeback);
     shrink(writeback);
     if (writeback->segments.aside_count && !writeback->filling)
-        segment_to_fill(writeback);
+        evict_segment_to_fill(writeback);
     /* What has waited long enough for company goes without. */
     if (writeback->filling && writeback->filling->objects > 0 &&
         now >= writeback->filling_since_ms + FILLING_MAX_MS)

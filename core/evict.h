@@ -28,8 +28,13 @@ void evict_again_soon(struct writeback *writeback);
 /* The backing store has done a write (0) or failed: see Failure in writeback.h. */
 void evict_note_result(struct writeback *writeback, int result);
 
-/* What writeback_all() has not written yet will not be, for this negative errno. */
-void evict_end_all(struct writeback *writeback, int why);
+/* The segment being filled, or a new one; NULL while there is none to be had.  What
+ * stops it calls us again when it ends. */
+struct segment *evict_segment_to_fill(struct writeback *writeback);
+
+/* Sends it off.  False: that would be past the budget, and its pages stay; there is
+ * nothing to do for a while. */
+bool evict_submit_filling(struct writeback *writeback);
 
 /* A segment has landed or failed, and its slots are seen to (struct segment_set). */
 void evict_segment_done(void *opaque, struct segment *segment, int result);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "gate.h"
 #include "latency.h"
 #include "page.h"
@@ -29,11 +30,7 @@ int fetch_table_open(struct fetch_table *table, struct parts *parts,
     if (r < 0)
         return r;
     lock_init(&table->lock, LOCK_RANK_FETCH);
-    pthread_condattr_t clock;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&table->changed, &clock);
-    pthread_condattr_destroy(&clock);
+    clock_cond_init(&table->changed);
     return 0;
 }
 
@@ -341,7 +338,7 @@ bool fetch_wants_again(struct fetch *fetch, uint32_t offset, uint32_t bytes, boo
 
     if (bytes == PAGE_BYTES)
         return warm; /* all of it: nothing of it is left to go on with */
-    uint64_t now_ms = latency_now_ns() / 1000000;
+    uint64_t now_ms = clock_now_ms();
     LOCK_FOR_SCOPE(&table->lock);
     return touch_is_new(&table->touches, fetch->ticket.slot, offset, bytes, now_ms) &&
            warm;

@@ -3,6 +3,8 @@
 
 #include "latency.h"
 
+#include "clock.h"
+
 unsigned latency_bucket(uint64_t ns)
 {
     if (ns < 1u << LATENCY_OCTAVE_MIN)
@@ -33,7 +35,7 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
 void latency_count(struct latency *latency, enum latency_source source,
                    uint64_t since_ns)
 {
-    uint64_t ns = latency_now_ns() - since_ns;
+    uint64_t ns = clock_now_ns() - since_ns;
 
     add(&latency->counts[source][latency_bucket(ns)], 1);
     add(&latency->sum_ns[source], ns);

@@ -17,7 +17,6 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 
 /* where the page was, its name, one of so many is timed, in words */
 #define LATENCY_SOURCES(S)                                                             \
@@ -51,14 +50,6 @@ struct latency_sum {
     uint64_t counts[LATENCY_BUCKETS];
     uint64_t count, sum_ns;
 };
-
-static inline uint64_t latency_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 unsigned latency_bucket(uint64_t ns);
 

@@ -29,7 +29,7 @@ static word_t *word_of(const struct leaf_table *table, uint64_t leaf)
 
 static uint64_t directory_bytes(uint64_t leaves)
 {
-    return (leaves * sizeof(word_t) + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return page_round_up(leaves * sizeof(word_t));
 }
 
 uint64_t leaf_table_fixed_bytes(uint64_t leaves)

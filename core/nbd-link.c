@@ -9,7 +9,8 @@
 #include <libnbd.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define CONNECT_MS 5000
 #define BACKOFF_MIN_MS 50
@@ -20,14 +21,6 @@
 
 /* A write takes the wire, and the server, for longer than a read. */
 #define OTHERS_WEIGHT 4
-
-uint64_t link_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 struct nbd_handle *link_handle_new(void)
 {
@@ -188,7 +181,7 @@ static void drop(struct link *link)
     nbd_close(link->handle);
     link->handle = NULL;
     link->state = LINK_DOWN;
-    link->due_ms = link_now_ms() + link->backoff_ms;
+    link->due_ms = clock_now_ms() + link->backoff_ms;
     link->backoff_ms *= 2;
     if (link->backoff_ms > longest)
         link->backoff_ms = longest;
@@ -292,7 +285,7 @@ void link_send(struct link *link, struct backing_io *io)
         .link = link,
         .io = io,
         .bytes = left < most ? left : most,
-        .sent_ms = link_now_ms(),
+        .sent_ms = clock_now_ms(),
     };
     if (io->op == BACKING_READ)
         link->reads++;
@@ -323,11 +316,11 @@ static void begin(struct link *link)
 {
     link->handle = link_handle_new();
     if (!link->handle) {
-        link->due_ms = link_now_ms() + BACKOFF_MAX_MS;
+        link->due_ms = clock_now_ms() + BACKOFF_MAX_MS;
         return;
     }
     link->state = LINK_CONNECTING;
-    link->due_ms = link_now_ms() + CONNECT_MS;
+    link->due_ms = clock_now_ms() + CONNECT_MS;
     if (nbd_aio_connect_uri(link->handle, link->shared->uri) < 0 || is_lost(link))
         drop(link);
     else
@@ -342,7 +335,7 @@ static void go_on(struct link *link)
 
     if (link->state == LINK_CONNECTING && nbd_aio_is_ready(link->handle)) {
         link->state = LINK_CHECKING;
-        link->due_ms = link_now_ms() + CONNECT_MS + link->shared->timeout_ms / 2;
+        link->due_ms = clock_now_ms() + CONNECT_MS + link->shared->timeout_ms / 2;
         link->check = (struct link_request){.link = link};
         if (link_look(link->handle, &link->export) < 0 || !is_fit(link) ||
             nbd_aio_pread(link->handle, link->start, BACKING_ALIGN, 0, answer, 0) < 0) {

@@ -114,9 +114,6 @@ struct link {
     unsigned char start[BACKING_ALIGN]; /* what CHECK reads */
 };
 
-/* Milliseconds of the monotonic clock. */
-uint64_t link_now_ms(void);
-
 /* A handle set up as all are; NULL when there is no memory. */
 struct nbd_handle *link_handle_new(void);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "block-format.h"
+#include "clock.h"
 
 /* Asked about, or read, at a time. */
 #define STATUS_BYTES (UINT64_C(1) << 31)
@@ -61,7 +62,7 @@ static int refuse_slow(const struct asking *asking, const char *doing)
 static int wait_for(const struct asking *asking, int64_t cookie, const char *doing)
 {
     struct nbd_handle *handle = asking->handle;
-    uint64_t end = link_now_ms() + asking->timeout_ms, now;
+    uint64_t end = clock_now_ms() + asking->timeout_ms, now;
 
     for (;;) {
         int r = cookie ? nbd_aio_command_completed(handle, (uint64_t)cookie)
@@ -76,7 +77,7 @@ static int wait_for(const struct asking *asking, int64_t cookie, const char *doi
                 "backing=%s: cannot %s: the server closed the connection; "
                 "see what it says",
                 asking->uri, doing);
-        now = link_now_ms();
+        now = clock_now_ms();
         if (now >= end)
             return refuse_slow(asking, doing);
         if (nbd_poll(handle, (int)(end - now)) < 0)

@@ -17,6 +17,12 @@
  * the machines we run on; region.c relies on the latter. */
 #define PAGE_BYTES 4096u
 
+/* To whole pages. */
+static inline uint64_t page_round_up(uint64_t bytes)
+{
+    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
 /* Whether the page at DATA (any alignment) is one 64-bit word over and over; if it is,
  * *WORD is that word.  The bytes may change while we look, when they are a client's:
  * *WORD is read once, and what is returned with true was there at some time during the

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "clock.h"
 #include "compact.h"
 #include "gate.h"
 #include "page.h"
@@ -80,7 +81,7 @@ static int read_resident(struct parts *parts, slot_t slot, uint32_t offset,
 {
     struct slot_content content;
     struct context *context = context_take(&parts->contexts);
-    uint64_t since_ns = context_times_read(context) ? latency_now_ns() : 0;
+    uint64_t since_ns = context_times_read(context) ? clock_now_ns() : 0;
 
     if (slot_lock(&parts->slots, slot, SLOT_ACCESS, &content)) {
         copy_out(parts, context, &content);
@@ -116,7 +117,7 @@ static int read_stored(struct parts *parts, struct ahead *ahead, slot_t slot,
 {
     struct fetch *fetch;
     bool warm, joined = true;
-    uint64_t since_ns = parts->contexts.untimed ? 0 : latency_now_ns();
+    uint64_t since_ns = parts->contexts.untimed ? 0 : clock_now_ns();
     int r = ahead && ahead_take(ahead, slot, &fetch, &warm)
                 ? fetch_wait(fetch)
                 : fetch_object(writeback_fetches(parts->writeback), slot, &fetch, &warm,

@@ -8,6 +8,7 @@
 
 #include "content.h"
 #include "gate.h"
+#include "page.h"
 #include "read.h"
 #include "work.h"
 
@@ -21,11 +22,6 @@ struct bench {
     unsigned char *page, *object;
 };
 
-static uint64_t whole_pages(uint64_t bytes)
-{
-    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-}
-
 static int bench_open(struct bench *bench, struct parts *parts,
                       struct codec_choice choice)
 {
@@ -34,7 +30,7 @@ static int bench_open(struct bench *bench, struct parts *parts,
 
     *bench = (struct bench){.parts = parts, .codec = codec, .id = choice.id};
     int r = region_open(&bench->region, REGION_PRIVATE, "zslot-recompress",
-                        2 * PAGE_BYTES + whole_pages(bytes), &parts->memory,
+                        2 * PAGE_BYTES + page_round_up(bytes), &parts->memory,
                         parts->contexts.region.lock_in_ram);
     if (r < 0)
         return r;
@@ -61,7 +57,7 @@ static void bench_close(struct bench *bench)
 
 static uint64_t head_bytes(const struct parts *parts)
 {
-    return whole_pages(whole_pages(parts->slots.slots) / PAGE_BYTES);
+    return page_round_up(page_round_up(parts->slots.slots) / PAGE_BYTES);
 }
 
 static int tried_open(struct parts *parts)
@@ -72,7 +68,7 @@ static int tried_open(struct parts *parts)
     if (recompress->tried.base)
         return 0;
     int r = region_open(&recompress->tried, REGION_PRIVATE, "zslot-tried",
-                        head + whole_pages(parts->slots.slots), &parts->memory,
+                        head + page_round_up(parts->slots.slots), &parts->memory,
                         parts->contexts.region.lock_in_ram);
     if (r < 0)
         return r;
@@ -91,7 +87,7 @@ static void tried_forget(struct parts *parts)
     struct recompress *recompress = &parts->recompress;
     uint64_t head = head_bytes(parts);
 
-    for (uint64_t i = 0; i < whole_pages(parts->slots.slots) / PAGE_BYTES; i++)
+    for (uint64_t i = 0; i < page_round_up(parts->slots.slots) / PAGE_BYTES; i++)
         if (recompress->tried.base[i]) {
             region_release(&recompress->tried, head + i * PAGE_BYTES, PAGE_BYTES);
             recompress->charged_bytes -= PAGE_BYTES;

@@ -18,7 +18,7 @@ static uint64_t share_bytes(void)
                      SEGMENT_OBJECTS_MAX * sizeof(struct segment_object) +
                      sizeof(struct segment);
 
-    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return page_round_up(bytes);
 }
 
 uint64_t segment_set_bytes(void)

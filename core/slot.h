@@ -244,12 +244,9 @@ void slot_abort_writing(struct slot_table *table, const struct slot_ticket *tick
 void slot_begin_fetching_locked(struct slot_table *table, slot_t slot,
                                 struct slot_ticket *ticket);
 
-/* Takes the mark off and wakes who waits.  -ESTALE: the page is another one by now, and
+/* Takes the mark off.  -ESTALE: the page is another one by now, and
  * the bytes that were fetched must not be returned for it. */
 int slot_end_fetching(struct slot_table *table, const struct slot_ticket *ticket);
-
-/* Unlocks the slot and waits until somebody has locked and unlocked it. */
-void slot_wait_locked(struct slot_table *table, slot_t slot);
 
 /* -- Ages.  Two of them, both counted since the last access, which makes them 0. -- */
 
@@ -299,7 +296,6 @@ int slot_table_adopt(struct slot_table *table, slot_found_fn *fn, void *opaque,
 int slot_check(struct slot_table *table, slot_t slot);
 
 char slot_state_letter(enum slot_state state);
-const char *slot_state_name(enum slot_state state);
 
 static inline bool slot_content_is_resident(const struct slot_content *content)
 {

@@ -147,7 +147,7 @@ uint64_t space_fixed_bytes(uint64_t backing_bytes)
     uint64_t bytes = words_bytes(blocks) +
                      2 * (map_words(blocks) + some_words(blocks)) * sizeof(uint64_t);
 
-    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return page_round_up(bytes);
 }
 
 int space_open(struct space *space, uint64_t backing_bytes, struct memory *memory,
@@ -176,7 +176,7 @@ uint64_t space_writes_bytes(uint64_t backing_bytes)
 {
     uint64_t bytes = map_words(block_count(backing_bytes)) * sizeof(uint64_t);
 
-    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    return page_round_up(bytes);
 }
 
 static int start_region(struct region *region, uint64_t bytes)

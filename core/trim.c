@@ -48,7 +48,7 @@ int trim_zero(struct parts *parts, uint64_t offset, uint64_t bytes)
 {
     struct write_terms terms = WRITE_WAITS;
     uint64_t end = offset + bytes;
-    uint64_t whole = (offset + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uint64_t whole = page_round_up(offset);
     uint64_t whole_end = end / PAGE_BYTES * PAGE_BYTES;
 
     if (whole > whole_end) /* both ends in one page, and neither at its edge */

@@ -1,7 +1,7 @@
 /* writeback-state.h - what the files of writeback share
  *
  * Owns:    struct writeback.
- * Called:  included by writeback.c, evict.c and room.c; by report.c, which looks; and by tests.
+ * Called:  included by writeback.c, writeback-all.c, evict.c and room.c; by report.c, which looks; and by tests.
  * Locks:   as the fields say.
  * Never:   changed by anybody else.
  *
@@ -20,6 +20,7 @@
 #include "idle.h"
 #include "notice.h"
 #include "select.h"
+#include "writeback-all.h"
 #include "writeback.h"
 
 #define DISCARDS_MAX 8
@@ -57,21 +58,10 @@ struct writeback {
     bool evicting;
     struct segment *filling, *cleaning;
     uint64_t filling_since_ms;
-    _Atomic uint64_t all_asked, all_done; /* requests of writeback_all(), counted */
-    /* What is asked for next, and what is being done, since the last begin. */
-    struct filter all_wanted; /* guarded by room_lock */
-    struct filter all_filter;
-    _Atomic uint64_t all_pages, all_bytes; /* chosen */
-    _Atomic uint64_t all_begun;
-    _Atomic slot_t all_hand;
-    unsigned all_flushes; /* segments that its end may still send off */
-    uint64_t all_last;    /* the last segment that it waits for */
-    unsigned all_left;    /* of these, in flight */
-    int all_failed;       /* why not all of it is written */
-    bool all_hopeless;    /* and why the rest will not be either */
-    bool tidy;            /* few EMPTY blocks have waited for more long enough */
-    uint64_t stop_ms;     /* when stopping began */
-    bool abandoned;       /* I/O never ended: what it may still write to must stay */
+    struct writeback_all all;
+    bool tidy;        /* few EMPTY blocks have waited for more long enough */
+    uint64_t stop_ms; /* when stopping began */
+    bool abandoned;   /* I/O never ended: what it may still write to must stay */
     struct writeback *next_abandoned;
     bool stopped;             /* nothing will be begun any more; guarded by room_lock */
     uint64_t in_flight_bytes; /* objects on their way out */
@@ -87,13 +77,9 @@ struct writeback {
     uint64_t room_made;   /* times that writers were told; guarded by room_lock */
     uint64_t room_landed; /* segments; guarded by room_lock */
     uint64_t room_asked;  /* writers' waits, counted; guarded by room_lock */
-    int all_result;       /* of the last one done; guarded by room_lock */
     unsigned waiters;     /* guarded by room_lock */
     _Atomic bool failed, full, over_budget;
     _Atomic uint64_t full_asked; /* turn_asked when it was found full */
 };
-
-/* Milliseconds of the monotonic clock. */
-uint64_t writeback_now_ms(void);
 
 #endif

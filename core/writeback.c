@@ -10,14 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "evict.h"
 #include "gate.h"
 #include "state.h"
-#include "work.h"
 #include "writeback-state.h"
 
 #define TICK_MS 1000    /* when nothing ages by the clock */
@@ -27,14 +26,6 @@
 
 /* A system goes on sending what a connection of a killed process has queued for some 100 s. */
 #define HOLD_MS_MIN 120000
-
-uint64_t writeback_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 uint64_t writeback_bytes(uint64_t backing_bytes)
 {
@@ -57,61 +48,6 @@ uint64_t writeback_fixed_bytes(const struct writeback *writeback)
                : bytes;
 }
 
-/* Looks up now and then. */
-#define ALL_SLICE_MS 50
-
-static void wait_a_while_locked(struct writeback *writeback)
-{
-    uint64_t until = writeback_now_ms() + ALL_SLICE_MS;
-    struct timespec deadline = {.tv_sec = (time_t)(until / 1000),
-                                .tv_nsec = (long)(until % 1000) * 1000000};
-
-    pthread_cond_timedwait(&writeback->room, &writeback->room_lock.mutex, &deadline);
-}
-
-/* How far the walk has come, as far as it is ours alone. */
-static void note_progress(struct writeback *writeback, struct work *work)
-{
-    work->total = writeback->parts->slots.slots;
-    work->done = writeback->all_hand;
-    work->pages = writeback->all_pages;
-    work->bytes = writeback->all_bytes;
-}
-
-int writeback_all(struct writeback *writeback, const struct filter *filter,
-                  struct work *work)
-{
-    LOCK_FOR_SCOPE(&writeback->room_lock);
-    struct filter *wanted = &writeback->all_wanted;
-    bool others = writeback->all_done != writeback->all_asked;
-    uint64_t asked = ++writeback->all_asked;
-    int r = -ECANCELED;
-
-    if (!others)
-        *wanted = *filter;
-    else {
-        if (wanted->type != filter->type)
-            wanted->type = FILTER_ALL;
-        if (wanted->max_bytes < filter->max_bytes)
-            wanted->max_bytes = filter->max_bytes;
-    }
-    eventfd_write(writeback->wake_fd, 1);
-    writeback->waiters++;
-    while (writeback->all_done < asked && !writeback->stopping &&
-           !(work && work->cancelled)) {
-        wait_a_while_locked(writeback);
-        if (work && writeback->all_begun == asked)
-            note_progress(writeback, work);
-    }
-    writeback->waiters--;
-    if (writeback->all_done >= asked) {
-        r = writeback->all_result;
-        if (work)
-            note_progress(writeback, work);
-    }
-    return r;
-}
-
 /* -- Steering. -- */
 
 static int add_tick(struct writeback *writeback)
@@ -125,13 +61,13 @@ static int add_tick(struct writeback *writeback)
 
 void writeback_set_idle_age(struct writeback *writeback, uint32_t idle_age_s)
 {
-    idle_change(&writeback->idle, idle_age_s, writeback_now_ms());
+    idle_change(&writeback->idle, idle_age_s, clock_now_ms());
     add_tick(writeback);
 }
 
 void writeback_set_limit(struct writeback *writeback, uint64_t bytes_per_day)
 {
-    budget_change(&writeback->budget, bytes_per_day, writeback_now_ms());
+    budget_change(&writeback->budget, bytes_per_day, clock_now_ms());
     writeback->budget_at_ms = 0;
     writeback->over_budget = false;
     evict_again_soon(writeback);
@@ -164,7 +100,7 @@ static void on_header_written(struct backing_io *io, int result)
         result = state_set_backing(state, header->identity);
     writeback->ready = result == 0;
     if (result < 0)
-        evict_end_all(writeback, result);
+        writeback_all_give_up(writeback, result);
     evict_note_result(writeback, result);
     evict_again_soon(writeback);
 }
@@ -213,9 +149,9 @@ static void try_to_stop(struct writeback *writeback)
     static const struct timeval again = {.tv_usec = STOP_POLL_MS * 1000};
 
     if (writeback->stop_ms == 0)
-        writeback->stop_ms = writeback_now_ms();
+        writeback->stop_ms = clock_now_ms();
     bool idle = evict_is_idle(writeback);
-    if (!idle && writeback_now_ms() - writeback->stop_ms < STOP_MS) {
+    if (!idle && clock_now_ms() - writeback->stop_ms < STOP_MS) {
         event_add(writeback->retry, &again);
         return;
     }
@@ -238,7 +174,7 @@ static void on_wake(evutil_socket_t fd, short what, void *opaque)
         return;
     }
     if (!writeback->ready && !writeback->header_busy &&
-        writeback_now_ms() >= writeback->retry_at_ms)
+        clock_now_ms() >= writeback->retry_at_ms)
         write_header(writeback);
     evict_work(writeback);
 }
@@ -257,7 +193,7 @@ static void look_for_news(struct writeback *writeback)
 
     if (!host->say)
         return;
-    while (notice_look(&writeback->notice, &view, writeback_now_ms(), &sentence))
+    while (notice_look(&writeback->notice, &view, clock_now_ms(), &sentence))
         host->say(host->opaque, sentence.text);
 }
 
@@ -268,7 +204,7 @@ static void on_tick(evutil_socket_t fd, short what, void *opaque)
     struct writeback *writeback = opaque;
 
     writeback->tidy = true;
-    if (writeback->space.held > 0 && writeback_now_ms() >= writeback->held_ms)
+    if (writeback->space.held > 0 && clock_now_ms() >= writeback->held_ms)
         space_let_go(&writeback->space);
     on_wake(writeback->wake_fd, 0, writeback);
     look_for_news(writeback);
@@ -293,7 +229,6 @@ int writeback_open(struct parts *parts, struct backing *backing,
                    struct writeback **writeback)
 {
     struct writeback *made = calloc(1, sizeof *made);
-    pthread_condattr_t clock;
     int r = -ENOMEM;
 
     if (!made)
@@ -315,8 +250,8 @@ int writeback_open(struct parts *parts, struct backing *backing,
         goto failed;
 
     select_init(&made->select, parts);
-    idle_init(&made->idle, parts, policy->idle_age_s, writeback_now_ms());
-    budget_init(&made->budget, policy->bytes_per_day, writeback_now_ms());
+    idle_init(&made->idle, parts, policy->idle_age_s, clock_now_ms());
+    budget_init(&made->budget, policy->bytes_per_day, clock_now_ms());
     made->segments.done = evict_segment_done;
     made->segments.opaque = made;
     made->cleaner.wake = on_cleaner_read;
@@ -324,10 +259,7 @@ int writeback_open(struct parts *parts, struct backing *backing,
     for (unsigned i = 0; i < DISCARDS_MAX; i++)
         made->discards[i].writeback = made;
     lock_init(&made->room_lock, LOCK_RANK_ROOM);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&made->room, &clock);
-    pthread_condattr_destroy(&clock);
+    clock_cond_init(&made->room);
     made->backing = backing;
     made->is_known = parts->state && backing->has_identity &&
                      state_knows_backing(parts->state, backing->identity);
@@ -414,7 +346,7 @@ int writeback_start(struct writeback *writeback, struct event_base *base)
     int r = writeback->backing->ops->start(writeback->backing, base);
     if (r < 0)
         return r;
-    writeback->held_ms = writeback_now_ms() + hold_ms(writeback->backing->timeout_ms);
+    writeback->held_ms = clock_now_ms() + hold_ms(writeback->backing->timeout_ms);
     if (!writeback->ready)
         write_header(writeback);
     writeback->running = true;

@@ -391,26 +391,20 @@ START_TEST(a_ticket_keeps_a_stored_page_s_leaf)
 }
 END_TEST
 
-/* -- Waiting for a fetch. -- */
+/* -- The lock itself. -- */
 
 #define WAITERS 3
 
-static void *wait_for_fetch(void *opaque)
+static void *lock_and_unlock(void *opaque)
 {
     struct slot_content content;
 
-    (void)opaque;
-    while (slot_lock(&table, 9, SLOT_ACCESS, &content)) {
-        if (!(slot_marks_locked(&table, 9) & SLOT_FETCHING)) {
-            slot_unlock(&table, 9);
-            break;
-        }
-        slot_wait_locked(&table, 9);
-    }
+    ck_assert(slot_lock(&table, 9, *(enum slot_purpose *)opaque, &content));
+    slot_unlock(&table, 9);
     return NULL;
 }
 
-/* Until somebody says in the slot that he waits (bit 1, see slot.c). */
+/* Until somebody says in the slot that he sleeps (bit 1, see slot-entry.h). */
 static void wait_for_waiter(void)
 {
     _Atomic uint64_t *meta =
@@ -420,68 +414,48 @@ static void wait_for_waiter(void)
         sched_yield();
 }
 
-static void end_by_end(struct slot_ticket *ticket)
+/* What may be done under the lock stores the entry anew, with those who have begun to wait. */
+static void touch_locked(void)
 {
-    ck_assert_int_eq(slot_end_fetching(&table, ticket), 0);
+    slot_touch_locked(&table, 9);
 }
 
-static void end_by_put(struct slot_ticket *ticket)
+static void begin_fetching_locked(void)
 {
-    put(9, &same);
-    ck_assert_int_eq(slot_end_fetching(&table, ticket), -ESTALE);
+    struct slot_ticket ticket;
+
+    slot_begin_fetching_locked(&table, 9, &ticket);
+    slot_ticket_close(&table, &ticket);
 }
 
-static void end_by_clear(struct slot_ticket *ticket)
+static void do_nothing(void)
 {
-    struct slot_content old;
-
-    slot_clear(&table, 9, &old);
-    ck_assert_int_eq(slot_end_fetching(&table, ticket), -ESTALE);
 }
 
-static void end_by_promotion(struct slot_ticket *ticket)
+START_TEST(all_who_sleep_for_the_lock_are_woken_whatever_was_done_under_it)
 {
-    struct slot_content old;
-
-    ck_assert_int_eq(slot_put_if(&table, ticket, &compressed, &old), 0);
-}
-
-static void end_with_others_looking(struct slot_ticket *ticket)
-{
-    touch(9, SLOT_INSPECT);
-    touch(9, SLOT_ACCESS);
-    struct slot_age age;
-    slot_grow_older(&table, 9, 1, &age);
-    end_by_end(ticket);
-}
-
-START_TEST(all_who_wait_for_a_fetch_are_woken_however_it_ends)
-{
-    static void (*const ends[])(struct slot_ticket *
-                                ticket) = {end_by_end, end_by_put, end_by_clear,
-                                           end_by_promotion, end_with_others_looking};
+    static void (*const deeds[])(void) = {do_nothing, touch_locked,
+                                          begin_fetching_locked};
     unsigned long turns = harness_ops(2000);
 
     for (unsigned long turn = 0; turn < turns; turn++) {
+        enum slot_purpose purpose = turn % 2 ? SLOT_ACCESS : SLOT_INSPECT;
         pthread_t threads[WAITERS];
-        struct slot_ticket ticket;
+        struct slot_content content;
 
         store(9, &compressed);
-        begin_fetching(9, &ticket);
+        ck_assert(slot_lock(&table, 9, SLOT_INSPECT, &content));
         for (unsigned i = 0; i < WAITERS; i++)
-            ck_assert_int_eq(pthread_create(&threads[i], NULL, wait_for_fetch, NULL),
-                             0);
-        if (turn % 2) /* else the end may come before the wait */
-            wait_for_waiter();
-        ends[turn % 5](&ticket);
+            ck_assert_int_eq(
+                pthread_create(&threads[i], NULL, lock_and_unlock, &purpose), 0);
+        wait_for_waiter();
+        deeds[turn % 3]();
+        slot_unlock(&table, 9);
         for (unsigned i = 0; i < WAITERS; i++)
             pthread_join(threads[i], NULL);
-        slot_ticket_close(&table, &ticket);
     }
 }
 END_TEST
-
-/* -- The lock itself. -- */
 
 static uint64_t guarded_by_slot_10;
 
@@ -532,5 +506,5 @@ HARNESS_MAIN_WITH("unit-slot-backing", setup, teardown,
                   a_fetch_that_a_write_or_trim_passed_is_stale,
                   a_stale_fetch_leaves_the_mark_of_the_next_one,
                   a_ticket_keeps_a_stored_page_s_leaf,
-                  all_who_wait_for_a_fetch_are_woken_however_it_ends,
+                  all_who_sleep_for_the_lock_are_woken_whatever_was_done_under_it,
                   one_at_a_time_has_a_slot_s_lock)
