@@ -61,7 +61,8 @@ static void get_metrics(struct answer *answer, const struct http_request *reques
     volume_report(answer->volume, &report);
     response->status = 200;
     response->type = "text/plain; version=0.0.4";
-    response->body = metrics_text(&report, &response->bytes);
+    response->body =
+        metrics_text(&report, answer->face, answer->face_opaque, &response->bytes);
 }
 
 static void get_live(struct answer *answer, const struct http_request *request,

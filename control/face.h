@@ -16,9 +16,9 @@
 #define FACE_NUMBERS_MAX 16u
 
 struct face_number {
-    const char *name;
+    const char *name, *says;
     uint64_t value;
-    bool is_ns; /* told in seconds, as all times */
+    bool is_ns; /* a time, which only grows; told in seconds, as all times */
 };
 
 typedef unsigned face_numbers_fn(void *opaque,

@@ -94,7 +94,24 @@ static void put_latencies(FILE *out, const struct report *report)
     }
 }
 
-char *metrics_text(const struct report *report, size_t *bytes)
+static void put_face(FILE *out, face_numbers_fn *face, void *opaque)
+{
+    struct face_number numbers[FACE_NUMBERS_MAX];
+    unsigned count = face(opaque, numbers);
+
+    for (unsigned i = 0; i < count; i++) {
+        char name[METRICS_NAME_MAX];
+
+        snprintf(name, sizeof name, "zslot_server_%s%s", numbers[i].name,
+                 numbers[i].is_ns ? "_seconds_total" : "");
+        head(out, name, numbers[i].is_ns ? "counter" : "gauge", numbers[i].says);
+        fprintf(out, "%s %.9g\n", name,
+                (double)numbers[i].value / (numbers[i].is_ns ? 1e9 : 1));
+    }
+}
+
+char *metrics_text(const struct report *report, face_numbers_fn *face, void *opaque,
+                   size_t *bytes)
 {
     char *text = NULL;
     FILE *out = open_memstream(&text, bytes);
@@ -121,6 +138,8 @@ char *metrics_text(const struct report *report, size_t *bytes)
              "stored pages that went back to RAM, by the age at which they were wanted",
              report->promoted);
     put_latencies(out, report);
+    if (face)
+        put_face(out, face, opaque);
     bool failed = ferror(out);
     if (fclose(out) != 0 || failed) {
         free(text);

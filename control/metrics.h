@@ -15,10 +15,12 @@
 
 #include <stddef.h>
 
+#include "face.h"
 #include "report.h"
 
-/* By malloc(); NULL: no memory. */
-char *metrics_text(const struct report *report, size_t *bytes);
+/* By malloc(); NULL: no memory.  FACE may be NULL, and else is asked with OPAQUE. */
+char *metrics_text(const struct report *report, face_numbers_fn *face, void *opaque,
+                   size_t *bytes);
 
 /* What Prometheus calls a statistic: its unit comes last, and of a counter "total". */
 #define METRICS_NAME_MAX 64

@@ -4,12 +4,9 @@
 #include "connection.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "output.h"
@@ -38,9 +35,6 @@
  * by the time alone, after which too few were left to be done meanwhile. */
 #define HOLD_ANSWERS 8u
 #define HOLD_NS 20000u
-
-/* More than a socket holds. */
-#define PEEK_PIECES 512u
 
 /* -- Opening and closing. -- */
 
@@ -111,94 +105,6 @@ void connection_drop(struct connection *connection)
 {
     connection->state = CONNECTION_GONE;
     atomic_store(&connection->is_gone, true);
-}
-
-static short look_at(const struct connection *connection)
-{
-    struct pollfd look = {.fd = connection->fd, .events = POLLRDHUP};
-
-    return poll(&look, 1, 0) > 0 ? look.revents : 0;
-}
-
-bool connection_is_there(struct connection *connection)
-{
-    const struct timespec shortly = {.tv_nsec = 1000000};
-
-    for (;;) {
-        short seen = look_at(connection);
-
-        if (atomic_load(&connection->is_gone) || seen & POLLERR)
-            return false;
-        if (seen == 0 || atomic_load(&connection->said_disc))
-            return true;
-        /* A DISC may be among what the loop has received, or will. */
-        atomic_store(&connection->is_asked, true);
-        reactor_ask(connection->loop);
-        nanosleep(&shortly, NULL);
-    }
-}
-
-/* The last bytes that wait in the socket, at the end of TAIL; how many of all. */
-static size_t peek_tail(const struct connection *connection,
-                        uint8_t tail[NBD_REQUEST_BYTES])
-{
-    uint8_t *scratch = connection->loop->scratch;
-    struct iovec pieces[PEEK_PIECES];
-    struct msghdr all = {.msg_iov = pieces, .msg_iovlen = PEEK_PIECES};
-
-    for (unsigned i = 0; i < PEEK_PIECES; i++)
-        pieces[i] = (struct iovec){scratch, REACTOR_SCRATCH_BYTES};
-    ssize_t there = recvmsg(connection->fd, &all, MSG_PEEK | MSG_DONTWAIT);
-    if (there <= 0)
-        return 0;
-    /* The same again, with the end somewhere else. */
-    size_t wanted =
-        (size_t)there < NBD_REQUEST_BYTES ? (size_t)there : NBD_REQUEST_BYTES;
-    size_t before = (size_t)there - wanted, count = before / REACTOR_SCRATCH_BYTES;
-    if (count + 2 > PEEK_PIECES)
-        return 0;
-    pieces[count] = (struct iovec){scratch, before % REACTOR_SCRATCH_BYTES};
-    pieces[count + 1] = (struct iovec){tail + NBD_REQUEST_BYTES - wanted, wanted};
-    all.msg_iovlen = count + 2;
-    return recvmsg(connection->fd, &all, MSG_PEEK | MSG_DONTWAIT) == there
-               ? (size_t)there
-               : 0;
-}
-
-/* Of a client that has closed: whether a DISC is the last that it has sent. */
-static bool ends_with_disc(const struct connection *connection)
-{
-    uint8_t tail[NBD_REQUEST_BYTES];
-    size_t there = connection->tls ? 0 : peek_tail(connection, tail);
-    uint32_t in = connection->in_end - connection->in_start;
-    struct nbd_request nbd;
-
-    if (there < NBD_REQUEST_BYTES) {
-        size_t wanted = NBD_REQUEST_BYTES - there;
-
-        if (in < wanted)
-            return false;
-        memcpy(tail, connection->in + connection->in_end - wanted, wanted);
-    }
-    return nbd_decode_request(tail, &nbd) && nbd.type == NBD_CMD_DISC;
-}
-
-bool connection_is_wanted(struct connection *connection)
-{
-    short seen = look_at(connection);
-
-    if (connection->state == CONNECTION_GONE || seen & POLLERR)
-        return false;
-    if (seen && !atomic_load(&connection->said_disc) && ends_with_disc(connection))
-        atomic_store(&connection->said_disc, true);
-    return seen == 0 || atomic_load(&connection->said_disc);
-}
-
-void connection_answer_asked(struct connection *connection)
-{
-    if (atomic_exchange(&connection->is_asked, false) &&
-        !connection_is_wanted(connection))
-        connection_drop(connection);
 }
 
 const struct export *connection_export(const struct connection *connection)

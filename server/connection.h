@@ -119,6 +119,8 @@ void connection_end(struct connection *connection);
 /* Answers nothing more, and closes when no worker has a request. */
 void connection_drop(struct connection *connection);
 
+/* -- Whether it is still there: connection-presence.c. -- */
+
 /* Whether the client is still there to want what it asked for, or has gone with a DISC, by a look at the socket.
  * For workers: the loop, which knows what has been received, is asked and waited for if it has closed. */
 bool connection_is_there(struct connection *connection);
@@ -126,6 +128,8 @@ bool connection_is_there(struct connection *connection);
 /* The same for the loop. */
 bool connection_is_wanted(struct connection *connection);
 void connection_answer_asked(struct connection *connection);
+
+/* -- What others ask. -- */
 
 const struct export *connection_export(const struct connection *connection);
 

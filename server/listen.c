@@ -67,18 +67,30 @@ static int refuse(const char *address, int r, struct reason *reason)
 
 /* A socket file that nobody listens on any more is in the way: a server that was killed left it.
  * Anything else refuses connections in the same way, and stays. */
-static void remove_stale(const struct sockaddr_un *address)
+static int clear_the_way(const struct sockaddr_un *address, const char *all,
+                         struct reason *reason)
 {
     struct stat what;
-    int fd;
 
-    if (lstat(address->sun_path, &what) < 0 || !S_ISSOCK(what.st_mode) ||
-        (fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
-        return;
-    if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
-        errno == ECONNREFUSED)
-        unlink(address->sun_path);
+    if (lstat(address->sun_path, &what) < 0)
+        return 0; /* bind() will say what else is wrong */
+    if (!S_ISSOCK(what.st_mode))
+        return reason_say(
+            reason, -EEXIST,
+            "listen=%s: what is there is no socket, and stays; choose another path",
+            all);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    int r =
+        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
     close(fd);
+    if (r == 0)
+        return reason_say(reason, -EADDRINUSE,
+                          "listen=%s: another server listens there", all);
+    if (r == -ECONNREFUSED)
+        unlink(address->sun_path);
+    return 0;
 }
 
 static int open_unix(struct listener *listener, const char *all, const char *path,
@@ -92,12 +104,14 @@ static int open_unix(struct listener *listener, const char *all, const char *pat
                           "write for example listen=unix:/run/zslot.sock",
                           all, sizeof address.sun_path - 1);
     strcpy(address.sun_path, path);
-    remove_stale(&address);
+    int r = clear_the_way(&address, all, reason);
+    if (r < 0)
+        return r;
     int fd = open_socket((struct sockaddr *)&address, sizeof address);
     if (fd < 0)
         return refuse(all, fd, reason);
     char *whole = realpath(path, NULL);
-    int r = whole ? add(listener, fd, whole) : -errno;
+    r = whole ? add(listener, fd, whole) : -errno;
     if (r == 0)
         return 0;
     if (!whole)

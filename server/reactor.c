@@ -282,10 +282,11 @@ unsigned reactor_numbers(const struct reactor *loops, unsigned count,
         poll_ns += atomic_load_explicit(&loops[i].poll.total_ns, memory_order_relaxed);
         vain_ns += atomic_load_explicit(&loops[i].poll.vain_ns, memory_order_relaxed);
     }
-    const struct face_number all[] = {{"threads", count, false},
-                                      {"connections", connections, false},
-                                      {"poll_time", poll_ns, true},
-                                      {"poll_time_in_vain", vain_ns, true}};
+    const struct face_number all[] = {
+        {"threads", "loops that serve clients, of all exports", count, false},
+        {"connections", "clients, of all exports", connections, false},
+        {"poll_time", "how long the loops have polled", poll_ns, true},
+        {"poll_time_in_vain", "how much of that found no request", vain_ns, true}};
     memcpy(numbers, all, sizeof all);
     return sizeof all / sizeof *all;
 }

@@ -31,7 +31,7 @@ done
 echo precious >file
 mkdir -p sub
 for one in file sub; do
-    says "listen=unix:$directory/$one" 'in use' -- --size=1M --listen="unix:$directory/$one"
+    says "listen=unix:$directory/$one" 'no socket' 'choose another path' -- --size=1M --listen="unix:$directory/$one"
 done
 [ "$(cat file)" = precious ] || fail "a file was taken for a stale socket"
 [ -d sub ] || fail "a directory was taken for a stale socket"
@@ -61,7 +61,7 @@ start=("$zslotd" --size=1M "${there[@]}" --pid-file="$directory/pid" --threads=2
 pid=$(cat pid)
 servers+=("$pid")
 # a_live_socket_is_not_taken_away
-says "listen=unix:$directory/there" "in use" -- --size=1M "${there[@]}"
+says "listen=unix:$directory/there" "another server listens there" -- --size=1M "${there[@]}"
 [ -S there ] || fail "the socket of a live server was removed"
 
 if command -v nbdinfo >/dev/null; then

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 source "${srcdir:-$(dirname "$0")/..}/tests/zslotd.sh"
-need nbdcopy curl jq
+need nbdcopy curl jq promtool
 number() { curl -sS --unix-socket control http://localhost/v1/stats | jq ".server.$1"; }
 
 # without_it_there_is_none
@@ -26,4 +26,12 @@ jq -en --argjson poll "$poll" --argjson vain "$vain" --argjson started "$started
     --argjson now "$(date +%s.%N)" \
     '$poll > 0 and $vain <= $poll and $vain <= ($now - $started) / 4 + 0.02 + 0.2' >/dev/null ||
     fail "polled for $poll s, in vain for $vain s"
+
+# prometheus_is_told_too
+curl -sS --unix-socket control http://localhost/metrics >metrics
+promtool check metrics <metrics >said 2>&1 || fail "promtool: $(cat said)"
+[ ! -s said ] || fail "promtool: $(cat said)"
+[ "$(sed -n "s/^zslot_server_threads //p" metrics)" = "$(number threads)" ] || fail "$(grep server metrics)"
+seen=$(sed -n 's/^zslot_server_poll_time_seconds_total //p' metrics)
+jq -en --argjson seen "${seen:-0}" --argjson poll "$poll" '$seen >= $poll' >/dev/null || fail "$(grep server metrics)"
 stop

@@ -1,7 +1,6 @@
 /* unit-volume-malloc.c - requests allocate nothing
  *
- * A request that swaps pages out must not need memory from the system to free memory.  This
- * program's malloc() counts who calls it, from any thread.  With an NBD server as the backing
+ * A request that swaps pages out must not need memory from the system to free memory.  With an NBD server as the backing
  * store libnbd does allocate; the manual says so.
  *
  * SPDX-License-Identifier: BSD-3-Clause
@@ -10,41 +9,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "counted-malloc.h"
 #include "harness.h"
 #include "sample.h"
 #include "writeback.h"
 
-#if !defined HARNESS_ASAN && !defined HARNESS_TSAN
-
-static _Atomic unsigned long allocations;
-
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *memory, size_t bytes);
-
-void *malloc(size_t bytes)
-{
-    allocations++;
-    return __libc_malloc(bytes);
-}
-
-void *calloc(size_t count, size_t bytes)
-{
-    allocations++;
-    return __libc_calloc(count, bytes);
-}
-
-void *realloc(void *memory, size_t bytes)
-{
-    allocations++;
-    return __libc_realloc(memory, bytes);
-}
+#ifdef HAS_COUNTED_MALLOC
 
 #define SIZE_TEXT "32M"
 #define PAGES (32 * MIB / PAGE)
