@@ -84,7 +84,7 @@ guest() {
 
 # A server that keeps its disk when it is killed.
 disk() {
-    serve_again 0 file "$directory/disk"
+    serve_again 0 serve file "$directory/disk"
 }
 
 on_mark() {
@@ -97,7 +97,7 @@ on_mark() {
         ;;
     other)
         kill_server 0
-        serve_again 0 memory 1G
+        serve_again 0 serve memory 1G
         ;;
     esac
 }

@@ -23,7 +23,7 @@ on_mark() {
     done | qemu-io -f raw "nbd+unix:///?socket=$socket" >/dev/null || fail "qemu-io cannot write"
 }
 
-serve zslot 256M
+serve_zslot 256M
 boot
 case $verdict in
 'fail corrupt: '*) ;;

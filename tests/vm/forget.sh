@@ -48,11 +48,11 @@ on_mark() {
     cut) cut_connections ;;
     forget)
         kill_server 0
-        serve_again 0 zslot 256M
+        serve_again 0 serve_zslot 256M
         ;;
     esac
 }
 
-serve zslot 256M
+serve_zslot 256M
 boot
 must_pass

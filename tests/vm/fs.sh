@@ -5,6 +5,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # shellcheck source=tests/vm/host.sh
+face=zslotd
 . "$(dirname "$0")/host.sh"
 
 need mke2fs e2fsck
@@ -89,13 +90,11 @@ on_mark() {
     esac
 }
 
-serve -D zslot.stats=1 -D zslot.check=1 zslot 1G memory-limit=12M \
+serve_zslot 1G memory-limit=12M \
     backing="$directory/backing" backing-size=256M
 boot
 must_pass
-stop
-cat log
+end_zslot 0
 between "failed reads" "$(stat_at_end failed_reads)" 0 0
 between "failed writes" "$(stat_at_end failed_writes)" 0 0
 between "pages that left for the backing store" "$(stat_at_end bd_writes)" 2000 10000000
-grep -q 'zslot: check: ok' log || fail "the server's tables do not agree"

@@ -8,6 +8,7 @@
 #
 # guest() may use touched_mib and passes of the case; the rest of its shell is not there.
 #
+#   face         what serves, nbdkit or zslotd: ZSLOT_VM_FACE, or what the case says
 #   verdict      "pass", or "fail" and a reason
 #   figures      what the guest told by figure NAME NUMBER
 # shellcheck shell=bash
@@ -20,6 +21,7 @@
 vm=$srcdir/tests/vm
 # By make check-vm, or by hand after make in the source tree.
 builddir=${builddir:-$srcdir}
+face=${ZSLOT_VM_FACE:-${face:-nbdkit}}
 memory_mib=128
 touched_mib=
 passes=
@@ -30,7 +32,7 @@ declare -A figures
 image=$directory/image
 
 [ "$(uname -m)" = x86_64 ] || skip "the guest is an x86-64 one"
-need qemu-system-x86_64 busybox cpio nbd-client swapon modprobe depmod socat
+need qemu-system-x86_64 busybox cpio nbd-client swapon modprobe depmod socat curl jq
 ! ldd "$(command -v busybox)" >/dev/null 2>&1 || skip "busybox is not static: install busybox-static"
 
 # long LONG SHORT: the first for make check-vm-all, the second for make check-vm
@@ -59,13 +61,40 @@ stop_guest() {
 guest_pid=
 trap stop_guest EXIT
 
-# serve_again NUMBER ARGUMENT...: as for serve, at the socket of that one, which has ended
+# serve_zslot SIZE KEY=VALUE...: one of ours, by the face
+serve_zslot() {
+    local number=${#servers[@]}
+    case $face in
+    nbdkit) serve -D zslot.stats=1 -D zslot.check=1 zslot "$@" ;;
+    zslotd) NBDKIT=$builddir/tests/run-zslotd serve zslot "$@" control="$directory/control$number" ;;
+    *) fail "ZSLOT_VM_FACE=$face: neither nbdkit nor zslotd" ;;
+    esac
+    mv log "log$number"
+}
+
+# end_zslot NUMBER: it must end well, with its tables in order; stat_at_end is then about it
+end_zslot() {
+    local status=0
+    [ "$face" = nbdkit ] || curl -sS --unix-socket "control$1" http://localhost/v1/stats >stats.json
+    kill "${servers[$1]}"
+    wait "${servers[$1]}" || status=$?
+    mv "log$1" log
+    [ $status = 0 ] || fail "server $1 ended with status $status: $(tail -n 30 log)"
+    if [ "$face" = nbdkit ]; then
+        grep -q 'zslot: check: ok' log || fail "the tables of server $1 do not agree"
+    else
+        jq -r 'to_entries[] | select(.value | type == "number") | "zslot: \(.key)=\(.value)"' stats.json >>log
+    fi
+    grep '^zslot: ' log
+}
+
+# serve_again NUMBER COMMAND ARGUMENT...: serve or serve_zslot, at the socket of that one, which has ended
 serve_again() {
     local number=$1 all=("${servers[@]}")
     shift
     rm -f "$directory/socket$number" "$directory/socket$number.pid"
     servers=("${servers[@]:0:number}")
-    serve "$@"
+    "$@"
     all[number]=$pid
     servers=("${all[@]}")
 }

@@ -31,14 +31,11 @@ on_mark() {
     kill_server 1
 }
 
-serve -D zslot.stats=1 zslot 512M
-mv log log0
-serve zslot 512M
+serve_zslot 512M
+serve_zslot 512M
 boot
 must_pass
-kill "${servers[0]}"
-wait "${servers[0]}" || fail "the server that stayed did not end well"
-mv log0 log
+end_zslot 0
 between "pages written to the half that stayed" "$(stat_at_end pages_written)" \
     "${figures[pswpout]}" $((figures[pswpout] + 1000))
 between "failed reads" "$(stat_at_end failed_reads)" 0 0

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # shellcheck source=tests/vm/host.sh
+face=zslotd
 . "$(dirname "$0")/host.sh"
 
 touched_mib=$(long 512 160)
@@ -20,17 +21,13 @@ guest() {
     no_errors
 }
 
-serve -D zslot.stats=1 zslot 256M
-first_pid=$pid
-mv log log0
-serve -D zslot.stats=1 zslot 256M compressor=lz4
+serve_zslot 256M
+serve_zslot 256M compressor=lz4
 boot
 must_pass
-stop
+end_zslot 1
 second=$(stat_at_end pages_written)
-kill "$first_pid"
-wait "$first_pid" || fail "the first server did not end well"
-mv log0 log
+end_zslot 0
 first=$(stat_at_end pages_written)
 between "pages written to both" $((first + second)) "${figures[pswpout]}" \
     $((figures[pswpout] + 128))
