@@ -73,7 +73,7 @@ static int clear_the_way(const struct sockaddr_un *address, const char *all,
     struct stat what;
 
     if (lstat(address->sun_path, &what) < 0)
-        return 0; /* bind() will say what else is wrong */
+        return 0; /* what else is wrong, bind tells */
     if (!S_ISSOCK(what.st_mode))
         return reason_say(
             reason, -EEXIST,
