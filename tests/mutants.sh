@@ -4,7 +4,8 @@
 #   tests/mutants.sh [NAME...]       all mutants, or those named
 #
 # Each tests/mutants/NAME.sed breaks one thing in one file of core; its first lines say which file,
-# and which test must then fail, by program and name.  First all of these tests are seen to pass on
+# and which test must then fail, by program and name; of a header also into which file that includes
+# it it goes.  First all of these tests are seen to pass on
 # core as it is.  A mutant that survives, or that does not apply any more, fails this script.
 #
 # Needs CC, CFLAGS and LIBS in the environment or finds them by pkg-config; runs by
@@ -79,11 +80,19 @@ for name in "${names[@]}"; do
     source=$(sed -n 's/^# file: //p' "$mutant")
     read -r program test < <(sed -n 's/^# test: //p' "$mutant")
 
-    sed -f "$mutant" "$top/$source" >"$work/mutated.c"
+    sed -f "$mutant" "$top/$source" >"$work/mutated"
     verdict=killed
-    if cmp -s "$work/mutated.c" "$top/$source"; then
+    if cmp -s "$work/mutated" "$top/$source"; then
         verdict="does not apply to $source any more"
     else
+        if [[ $source = *.h ]]; then
+            into=$(sed -n 's/^# in: //p' "$mutant")
+            mv "$work/mutated" "$work/mutated.h"
+            sed "s|^#include \"$(basename "$source")\"|#include \"$work/mutated.h\"|" "$top/$into" >"$work/mutated.c"
+            source=$into
+        else
+            mv "$work/mutated" "$work/mutated.c"
+        fi
         [ -e "$work/$program" ] || link "$program" "$work/$program"
         compile "$work/mutated.c" "$work/mutated.o"
         link "$program" "$work/mutant" "$(basename "$source" .c)"

@@ -1,4 +1,5 @@
 # file: core/slot-entry.h
+# in: core/slot.c
 # test: fault-kill every_acknowledged_write_survives_a_kill_at_any_moment
 # K1: an edge stores its ref first, and may be killed before it stores the rest.
 s|^#include "lock.h"|#include "gate.h"\n&|
