@@ -28,10 +28,10 @@ jq -en --argjson poll "$poll" --argjson vain "$vain" --argjson started "$started
     fail "polled for $poll s, in vain for $vain s"
 
 # prometheus_is_told_too
-curl -sS --unix-socket control http://localhost/metrics >metrics
-promtool check metrics <metrics >said 2>&1 || fail "promtool: $(cat said)"
+curl -sS --unix-socket control http://localhost/metrics >text
+promtool check metrics <text >said 2>&1 || fail "promtool: $(cat said)"
 [ ! -s said ] || fail "promtool: $(cat said)"
-[ "$(sed -n "s/^zslot_server_threads //p" metrics)" = "$(number threads)" ] || fail "$(grep server metrics)"
-seen=$(sed -n 's/^zslot_server_poll_time_seconds_total //p' metrics)
-jq -en --argjson seen "${seen:-0}" --argjson poll "$poll" '$seen >= $poll' >/dev/null || fail "$(grep server metrics)"
+[ "$(sed -n "s/^zslot_server_threads //p" text)" = "$(number threads)" ] || fail "$(grep server text)"
+seen=$(sed -n 's/^zslot_server_poll_time_seconds_total //p' text)
+jq -en --argjson seen "${seen:-0}" --argjson poll "$poll" '$seen >= $poll' >/dev/null || fail "$(grep server text)"
 stop
