@@ -24,6 +24,14 @@ bool read_is_stored(struct parts *parts, slot_t slot)
     return age.state == SLOT_STORED;
 }
 
+bool read_meets_stored(struct parts *parts, slot_t slot, slot_t end)
+{
+    while (slot < end)
+        if (read_is_stored(parts, slot++))
+            return true;
+    return false;
+}
+
 /* Copies a locked slot's object to context->object.  All that a lock is held for: what
  * the copy costs, the next reader, writer or compaction of the page does not wait for
  * the codec.  Not straight to the client's buffer either, which may not be in RAM (rule

@@ -25,6 +25,9 @@ int read_part(struct parts *parts, struct ahead *ahead, slot_t slot, uint32_t of
 /* Whether the page is stored at this moment, without an access to it. */
 bool read_is_stored(struct parts *parts, slot_t slot);
 
+/* Whether one of those from SLOT up to END is. */
+bool read_meets_stored(struct parts *parts, slot_t slot, slot_t end);
+
 /* As read_part() for who must not wait.  -EAGAIN: the page is stored; this was no access to it. */
 int read_try_part(struct parts *parts, slot_t slot, uint32_t offset, uint32_t bytes,
                   void *out);

@@ -61,13 +61,18 @@ int volume_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *ou
 
 int volume_try_read(struct volume *volume, uint64_t offset, uint64_t bytes, void *out)
 {
+    struct parts *parts = &volume->parts;
     char *to = out;
 
     if (!is_within(volume, offset, bytes))
         return -EINVAL;
+    /* All before any: what is read now would be read and counted again. */
+    if (parts->writeback && first_part(offset, bytes) < bytes &&
+        read_meets_stored(parts, offset / PAGE_BYTES, end_slot(offset, bytes)))
+        return -EAGAIN;
     while (bytes > 0) {
         uint32_t part = first_part(offset, bytes);
-        int r = read_try_part(&volume->parts, offset / PAGE_BYTES,
+        int r = read_try_part(parts, offset / PAGE_BYTES,
                               (uint32_t)(offset % PAGE_BYTES), part, to);
 
         if (r < 0)

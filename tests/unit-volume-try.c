@@ -58,6 +58,22 @@ START_TEST(a_stored_page_is_eagain_and_not_fetched)
 }
 END_TEST
 
+/* Who is told to wait asks again for all of it. */
+START_TEST(pages_before_a_stored_one_are_not_counted_as_read)
+{
+    stored_write_back_all();
+    fill_data(1500);
+    ck_assert_int_eq(volume_write(volume, 0, 2 * PAGE, data), 0);
+    model_write(&model, 0, 2 * PAGE, data);
+    uint64_t before = stored_stat(STAT_pages_read);
+
+    ck_assert_int_eq(volume_try_read(volume, 0, 3 * PAGE, data), -EAGAIN);
+    ck_assert_uint_eq(stored_stat(STAT_pages_read), before);
+    ck_assert_int_eq(volume_read(volume, 0, 3 * PAGE, data), 0);
+    ck_assert_uint_eq(stored_stat(STAT_pages_read), before + 3);
+}
+END_TEST
+
 /* Two accesses make a page warm; a try that comes to nothing is none. */
 START_TEST(a_try_does_not_make_a_page_warm)
 {
@@ -170,6 +186,7 @@ END_TEST
 HARNESS_MAIN_WITH("unit-volume-try", stored_setup, stored_teardown,
                   what_is_in_ram_is_read_and_written_at_once, a_range_outside_is_einval,
                   a_stored_page_is_eagain_and_not_fetched,
+                  pages_before_a_stored_one_are_not_counted_as_read,
                   a_try_does_not_make_a_page_warm,
                   a_whole_page_is_written_over_a_stored_one_at_once,
                   a_part_of_a_stored_page_is_eagain_after_what_is_done,
