@@ -380,7 +380,7 @@ static bool keys_are_known(const struct http_request *request, const char *keys,
     for (unsigned i = 0; i < request->parameter_count; i++) {
         const char *key = request->parameters[i].key;
 
-        if (!has_word(keys, key)) {
+        if (strchr(key, ' ') || !has_word(keys, key)) {
             reason_say(reason, -400, "%s: unknown key; those there are:%s", key,
                        *keys ? keys : " none");
             return false;

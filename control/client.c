@@ -15,8 +15,28 @@
 #define ANSWER_MAX (4u << 20)
 #define ANSWER_S 30
 
+static bool (*wants_to_end)(void);
+
+void client_end_when(bool (*fn)(void))
+{
+    wants_to_end = fn;
+}
+
+static bool is_ended(void)
+{
+    return wants_to_end && wants_to_end();
+}
+
+/* A signal that does not end us. */
+static bool is_to_be_done_again(ssize_t r)
+{
+    return r < 0 && errno == EINTR && !is_ended();
+}
+
 static int no_server(const char *path, const char *why)
 {
+    if (is_ended())
+        return EXIT_NO_SERVER; /* it was not waited for */
     fprintf(stderr, "zslotctl: %s: %s\n", path, why);
     return EXIT_NO_SERVER;
 }
@@ -36,7 +56,11 @@ static int connect_to(const char *path)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
+    int r;
+    do
+        r = connect(fd, (const struct sockaddr *)&address, sizeof address);
+    while (is_to_be_done_again(r));
+    if (r < 0) {
         int err = errno;
 
         close(fd);
@@ -57,7 +81,11 @@ static int send_request(int fd, const char *method, const char *target)
         errno = EMSGSIZE;
         return -1;
     }
-    return send(fd, text, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -1;
+    ssize_t sent;
+    do
+        sent = send(fd, text, (size_t)n, MSG_NOSIGNAL);
+    while (is_to_be_done_again(sent));
+    return sent == n ? 0 : -1;
 }
 
 /* All there is until the server hangs up, ended by 0; by malloc(). */
@@ -68,7 +96,9 @@ static char *receive(int fd)
     ssize_t n = 1;
 
     while (text && n > 0 && bytes < ANSWER_MAX) {
-        n = recv(fd, text + bytes, ANSWER_MAX - bytes, 0);
+        do
+            n = recv(fd, text + bytes, ANSWER_MAX - bytes, 0);
+        while (is_to_be_done_again(n));
         if (n > 0)
             bytes += (size_t)n;
     }

@@ -11,6 +11,7 @@
 #define ZSLOT_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,10 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_SERVER = 3 };
  * to free; or another exit code, after a line on standard error. */
 int client_ask(const char *path, const char *method, const char *target,
                json_t **answer);
+
+/* A signal that comes while an answer is waited for ends the waiting, with EXIT_NO_SERVER and no
+ * line, if FN says so; without FN none does. */
+void client_end_when(bool (*fn)(void));
 
 /* Adds KEY=VALUE to the query of TARGET, encoded. */
 void client_add(char *target, size_t bytes, const char *key, const char *value);

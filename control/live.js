@@ -380,7 +380,7 @@ const NEVER_RIGHT = {
 const BACKING_TROUBLE = {
   full: 'The backing store is full: pages stay in RAM.',
   'over-budget': 'writeback-limit is used up: pages stay in RAM until it refills.',
-  away: 'The NBD server of the backing store does not answer: reads of stored pages wait.',
+  away: 'The NBD server of the backing store does not answer: reads of stored pages wait, pages in RAM stay there.',
   failed: 'Writes to the backing store fail again and again.',
 };
 

@@ -55,6 +55,12 @@ static void head(FILE *out, const char *name, const char *type, const char *help
     fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+static void put_gauge(FILE *out, const char *name, const char *help, uint64_t value)
+{
+    head(out, name, "gauge", help);
+    fprintf(out, "%s %" PRIu64 "\n", name, value);
+}
+
 static void put_ages(FILE *out, const struct report *report, const char *name,
                      const char *type, const char *help, const uint64_t *pages)
 {
@@ -130,6 +136,15 @@ char *metrics_text(const struct report *report, face_numbers_fn *face, void *opa
     for (unsigned i = 0; i < BACKING_STATE_COUNT; i++)
         fprintf(out, "zslot_backing_state{state=\"%s\"} %d\n",
                 backing_state_word((enum backing_state)i), report->backing == i);
+    put_gauge(out, "zslot_backing_bytes", "what the backing store holds at most",
+              report->backing_bytes);
+    put_gauge(out, "zslot_memory_locked",
+              "whether the volume's memory is locked in RAM", report->memory_lock);
+    put_gauge(out, "zslot_process_locked", "whether the process is locked in RAM",
+              report->process_locked);
+    put_gauge(out, "zslot_io_flusher",
+              "whether the kernel knows that the threads serve I/O",
+              report->io_flusher);
     put_ages(
         out, report, "zslot_pages_by_age", "gauge",
         "pages not accessed for so long, as the last round of the clock found them",

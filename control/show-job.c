@@ -51,12 +51,13 @@ static void print_bar(const json_t *job)
     unsigned columns = terminal_columns();
     unsigned cells = columns > BESIDE_THE_BAR + 4 ? columns - BESIDE_THE_BAR : 4;
 
-    printf("\r%s ", verb ? verb : "");
+    /* Cut at the edge: a line that wraps would be left behind each time. */
+    printf("\r\033[?7l%s ", verb ? verb : "");
     putchar('[');
     terminal_bar(stdout, part_done(job), cells < BAR_MAX ? cells : BAR_MAX);
     printf("] ");
     print_progress(job);
-    printf("\033[K");
+    printf("\033[K\033[?7h");
     fflush(stdout);
 }
 

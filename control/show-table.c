@@ -185,6 +185,8 @@ int show_stat(const char *const *paths, unsigned count, const struct show_style 
     unsigned chosen[COLUMNS];
     int n = choose(style->columns, chosen), status = EXIT_DONE;
 
+    if (n == 0)
+        fprintf(stderr, "zslotctl: --output: no column\n");
     if (n <= 0)
         return EXIT_USAGE;
     struct libscols_table *table = new_table("zslot", style);

@@ -295,12 +295,16 @@ int show_top(const char *path, double interval_s, unsigned count)
     char *text = NULL;
     int r = EXIT_DONE;
 
+    client_end_when(terminal_wants_to_end);
     for (unsigned n = 0; count == 0 || n < count; n++) {
         if (n > 0 && !terminal_pause(interval_s))
             break;
         r = client_ask(path, "GET", "/v1/stats", &now.stats);
-        if (r != EXIT_DONE)
+        if (r != EXIT_DONE) {
+            if (terminal_wants_to_end())
+                r = EXIT_DONE;
             break;
+        }
         now.at_s = now_s();
         free(text);
         text = make_text(path, &now, &before);

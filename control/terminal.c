@@ -17,7 +17,7 @@
 
 static struct termios modes_before;
 static bool modes_changed;
-static volatile sig_atomic_t wanted_to_end;
+static volatile sig_atomic_t wanted_to_end, wanted_to_stop;
 
 bool terminal_is_there(void)
 {
@@ -49,13 +49,20 @@ unsigned terminal_rows(void)
 
 static void on_signal(int signal)
 {
-    if (signal != SIGWINCH)
+    if (signal == SIGTSTP)
+        wanted_to_stop = 1;
+    else if (signal != SIGWINCH)
         wanted_to_end = 1;
+}
+
+bool terminal_wants_to_end(void)
+{
+    return wanted_to_end;
 }
 
 void terminal_enter(void)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
+    static const int signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGWINCH};
     struct sigaction action = {.sa_handler =
                                    on_signal}; /* ends a wait: no SA_RESTART */
 
@@ -80,6 +87,15 @@ void terminal_leave(void)
     modes_changed = false;
 }
 
+/* For the shell the terminal is as it was; what it is then is ours again. */
+static void stop(void)
+{
+    wanted_to_stop = 0;
+    terminal_leave();
+    raise(SIGSTOP);
+    terminal_enter();
+}
+
 bool terminal_pause(double seconds)
 {
     struct pollfd keys = {.fd = modes_changed ? STDIN_FILENO : -1, .events = POLLIN};
@@ -93,9 +109,15 @@ bool terminal_pause(double seconds)
         double left = end - (double)now.tv_sec - (double)now.tv_nsec / 1e9;
         if (wanted_to_end)
             return false;
+        if (wanted_to_stop) {
+            stop();
+            return true;
+        }
         if (left <= 0)
             return true;
         int r = poll(&keys, 1, (int)(left * 1000) + 1);
+        if (r < 0 && errno == EINTR && wanted_to_stop)
+            continue;
         if (r < 0)
             return errno == EINTR && !wanted_to_end;
         if (r > 0 && read(STDIN_FILENO, &key, 1) == 1 && (key == 'q' || key == 'Q'))

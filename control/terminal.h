@@ -19,12 +19,15 @@ bool terminal_is_there(void);
 unsigned terminal_columns(void);
 unsigned terminal_rows(void);
 
-/* A screen of our own, on which lines that are too long are cut, until leave, which signals
- * that end us call too. */
+/* A screen of our own, on which lines that are too long are cut, until leave.  Signals that
+ * would end or stop us meanwhile are noted; terminal_pause() sees to them. */
 void terminal_enter(void);
 void terminal_leave(void);
 
-/* Waits.  False: "q" was typed, or a signal wants us to end.  A terminal of another size
+/* Whether such a signal wants us to end. */
+bool terminal_wants_to_end(void);
+
+/* Waits; stops, on the usual screen, when that was asked for (^Z).  False: "q" was typed, or a signal wants us to end.  A terminal of another size
  * ends the waiting early. */
 bool terminal_pause(double seconds);
 

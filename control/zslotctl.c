@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,6 +180,7 @@ static const struct command {
 /* Below zero: go on. */
 static int take_option(int option)
 {
+    unsigned long number;
     char *end;
 
     switch (option) {
@@ -208,8 +210,9 @@ static int take_option(int option)
                    ? bad_usage("not seconds from 0.1 to 3600", optarg)
                    : -1;
     case 'c':
-        times = (unsigned)strtoul(optarg, &end, 10);
-        return *end || *optarg < '1' || *optarg > '9'
+        number = strtoul(optarg, &end, 10);
+        times = (unsigned)number;
+        return *end || *optarg < '1' || *optarg > '9' || number > UINT_MAX
                    ? bad_usage("not a number from 1", optarg)
                    : -1;
     case 'h':

@@ -49,12 +49,19 @@ void budget_change(struct budget *budget, uint64_t bytes_per_day, uint64_t now_m
         budget->left_bytes = left;
 }
 
+uint64_t budget_left_bytes(struct budget *budget, uint64_t now_ms)
+{
+    if (budget->bytes_per_day == UINT64_MAX)
+        return UINT64_MAX;
+    refill(budget, now_ms);
+    return budget->left_bytes;
+}
+
 bool budget_charge(struct budget *budget, uint64_t bytes, uint64_t now_ms)
 {
     if (budget->bytes_per_day == UINT64_MAX)
         return true;
-    refill(budget, now_ms);
-    if (budget->left_bytes < bytes)
+    if (budget_left_bytes(budget, now_ms) < bytes)
         return false;
     budget->left_bytes -= bytes;
     return true;

@@ -30,6 +30,9 @@ void budget_init(struct budget *budget, uint64_t bytes_per_day, uint64_t now_ms)
 /* Another limit from now on.  What is left of the bucket stays, as far as it fits. */
 void budget_change(struct budget *budget, uint64_t bytes_per_day, uint64_t now_ms);
 
+/* What could be taken at this moment, in bytes; UINT64_MAX without a limit. */
+uint64_t budget_left_bytes(struct budget *budget, uint64_t now_ms);
+
 /* Takes BYTES, at submission.  False: they are not there, and nothing is taken. */
 bool budget_charge(struct budget *budget, uint64_t bytes, uint64_t now_ms);
 

@@ -302,11 +302,14 @@ uint64_t context_set_change_bytes(struct context_set *set, struct codec_choice c
     return bytes;
 }
 
-static int add_decompressor(struct context_set *set, enum codec_id id)
+/* Decompressors for objects of codec ID, which no context has yet.  *MADE: whether there was
+ * a need for any. */
+static int make_decompressors(struct context_set *set, enum codec_id id, bool *made)
 {
     const struct codec *codec = codecs[id];
     struct region *region = &set->decompressors[id];
 
+    *made = false;
     /* The first context has what all have. */
     if (!codec->decompressor_init || set->contexts[0].decompressors[id])
         return 0;
@@ -314,58 +317,101 @@ static int add_decompressor(struct context_set *set, enum codec_id id)
     int r = open_region(set, region, "zslot-decompressors", step);
     if (r < 0)
         return r;
-    for (unsigned i = 0; i < set->count; i++) {
-        void *made = codec->decompressor_init(region->base + i * step, bytes);
-
-        take_this(set, &set->contexts[i]);
-        set->contexts[i].decompressors[id] = made;
-        context_give(set, &set->contexts[i]);
-        if (!made)
-            return -ENOMEM; /* of memory of that size: does not happen */
-    }
+    for (unsigned i = 0; i < set->count; i++)
+        if (!codec->decompressor_init(region->base + i * step, bytes)) {
+            give_back(region); /* of memory of that size: does not happen */
+            return -ENOMEM;
+        }
+    *made = true;
     return 0;
+}
+
+static void hand_out_decompressors(struct context_set *set, enum codec_id id)
+{
+    size_t step = aligned(codecs[id]->decompressor_bytes());
+
+    for (unsigned i = 0; i < set->count; i++) {
+        take_this(set, &set->contexts[i]);
+        set->contexts[i].decompressors[id] = set->decompressors[id].base + i * step;
+        context_give(set, &set->contexts[i]);
+    }
 }
 
 int context_set_add_decompressor(struct context_set *set, enum codec_id id)
 {
     LOCK_FOR_SCOPE(&set->changes);
+    bool made;
+    int r = make_decompressors(set, id, &made);
 
-    return add_decompressor(set, id);
+    if (made)
+        hand_out_decompressors(set, id);
+    return r;
 }
 
-int context_set_change(struct context_set *set, struct codec_choice choice)
+static int make_compressors(struct context_set *set, struct codec_choice choice)
 {
-    LOCK_FOR_SCOPE(&set->changes);
     const struct codec *codec = codecs[choice.id];
-    unsigned turn = 1 - set->turn;
-    struct region *region = &set->compressors[turn];
+    struct region *region = &set->compressors[1 - set->turn];
     size_t bytes = compressor_bytes(choice), step = aligned(bytes);
 
-    int r = add_decompressor(set, choice.id);
+    if (!codec->compressor_init)
+        return 0;
+    int r = open_region(set, region, "zslot-compressors", step);
     if (r < 0)
         return r;
-    if (codec->compressor_init) {
-        r = open_region(set, region, "zslot-compressors", step);
+    for (unsigned i = 0; i < set->count; i++)
+        if (!codec->compressor_init(region->base + i * step, bytes, choice.level)) {
+            give_back(region);
+            return -ENOMEM;
+        }
+    return 0;
+}
+
+int context_set_prepare(struct context_set *set, struct codec_choice choice,
+                        struct context_change *change)
+{
+    lock_take(&set->changes);
+    change->choice = choice;
+    int r = make_compressors(set, choice);
+    if (r == 0) {
+        r = make_decompressors(set, choice.id, &change->has_decompressors);
         if (r < 0)
-            return r;
-        for (unsigned i = 0; i < set->count; i++)
-            if (!codec->compressor_init(region->base + i * step, bytes, choice.level)) {
-                give_back(region);
-                return -ENOMEM;
-            }
+            give_back(&set->compressors[1 - set->turn]);
     }
+    if (r < 0)
+        lock_release(&set->changes);
+    return r;
+}
+
+void context_set_cancel(struct context_set *set, const struct context_change *change)
+{
+    give_back(&set->compressors[1 - set->turn]);
+    if (change->has_decompressors)
+        give_back(&set->decompressors[change->choice.id]);
+    lock_release(&set->changes);
+}
+
+void context_set_commit(struct context_set *set, const struct context_change *change)
+{
+    struct codec_choice choice = change->choice;
+    unsigned turn = 1 - set->turn;
+    size_t step = aligned(compressor_bytes(choice));
+    char *compressors = set->compressors[turn].base;
+
+    if (change->has_decompressors)
+        hand_out_decompressors(set, choice.id);
     for (unsigned i = 0; i < set->count; i++) {
         struct context *context = &set->contexts[i];
 
         take_this(set, context);
         context->choice = choice;
-        context->compressor = codec->compressor_init ? region->base + i * step : NULL;
+        context->compressor = compressors ? compressors + i * step : NULL;
         context_give(set, context);
     }
     give_back(&set->compressors[set->turn]);
     set->turn = turn;
     set->choice = choice;
-    return 0;
+    lock_release(&set->changes);
 }
 
 uint64_t context_set_charged_bytes(const struct context_set *set)

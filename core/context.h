@@ -33,7 +33,7 @@
 
 struct context {
     _Atomic uint32_t taken;
-    /* Changed by context_set_change(), with the context taken. */
+    /* Changed by context_set_commit(), with the context taken. */
     struct codec_choice choice;
     void *compressor;                 /* of that choice */
     void *decompressors[CODEC_COUNT]; /* of all codecs that there may be objects of */
@@ -80,10 +80,18 @@ int context_set_open(struct context_set *set, unsigned count,
 int context_set_start(struct context_set *set); /* -ENOSPC, -ENOMEM */
 void context_set_close(struct context_set *set);
 
-/* From now on pages are compressed by CHOICE; objects of all codecs are read as before.
- * -ENOSPC, -ENOMEM: no RAM for it, and nothing has changed.  Under no lock: it waits for
- * each context in turn. */
-int context_set_change(struct context_set *set, struct codec_choice choice);
+/* A change of the codec by which pages are compressed, in two steps; objects of all codecs are
+ * read as before.  -ENOSPC, -ENOMEM: no RAM for it, and nothing has changed; otherwise the
+ * change is either committed or cancelled, by the same thread, which has the codecs' lock
+ * until then.  A commit cannot fail.  Under no other lock: it waits for each context in turn. */
+struct context_change {
+    struct codec_choice choice;
+    bool has_decompressors; /* made for it */
+};
+int context_set_prepare(struct context_set *set, struct codec_choice choice,
+                        struct context_change *change);
+void context_set_commit(struct context_set *set, const struct context_change *change);
+void context_set_cancel(struct context_set *set, const struct context_change *change);
 
 /* The RAM which that takes while it is made, beyond what there is, in bytes. */
 uint64_t context_set_change_bytes(struct context_set *set, struct codec_choice choice);

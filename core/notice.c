@@ -15,7 +15,8 @@ static const char *const state_sentences[BACKING_STATE_COUNT] = {
         "and writes past memory-limit get ENOSPC",
     [BACKING_AWAY] =
         "the NBD server behind this one does not answer: reads of stored pages "
-        "wait for backing-timeout and are then EIO",
+        "wait for backing-timeout and are then EIO, pages in RAM stay there, and "
+        "writes past memory-limit get ENOSPC",
     [BACKING_FAILED] =
         "the backing store fails again and again: pages stay in RAM, and writes "
         "past memory-limit get ENOSPC",

@@ -3,7 +3,7 @@
  * Owns:    which pages did not gain: a byte per slot, in RAM where it was tried.
  * Called:  recompress_run() by one thread at a time, any.
  * Locks:   one slot at a time, for a copy or an edge.
- * Never:   takes more RAM for a page than it had, or makes it warm: its age and marks stay.
+ * Never:   leaves a page with more RAM than it had, or makes it warm: its age and marks stay.
  *
  * The new object takes the place of the old one only if it is of a smaller size class.  A
  * page that does not gain is not tried again with the same codec until it is written: the
@@ -30,7 +30,7 @@ struct recompress {
 
 /* What WORK counts: pages that gained, and bytes by which their objects are shorter.  No more
  * are tried once their objects come to FILTER's bound.  -ENOSPC, -ENOMEM: no RAM for the
- * codec; -ECANCELED. */
+ * codec, or for some of the new objects; -ECANCELED. */
 int recompress_run(struct parts *parts, struct codec_choice choice,
                    const struct filter *filter, struct work *work);
 

@@ -24,7 +24,9 @@
     S(FULL, "full", "no free block: pages stay in RAM; use a larger one")              \
     S(OVER_BUDGET, "over-budget",                                                      \
       "writeback-limit is used up: pages stay in RAM until it refills")                \
-    S(AWAY, "away", "the NBD server does not answer: reads of stored pages wait")      \
+    S(AWAY, "away",                                                                    \
+      "the NBD server does not answer: reads of stored pages wait; pages in RAM stay " \
+      "there")                                                                         \
     S(FAILED, "failed", "writes fail again and again: see what is wrong with it")
 
 enum backing_state {

@@ -111,17 +111,14 @@ static bool says_when(const struct options *options)
     return options->memory_limit != UINT64_MAX || options->idle_age != 0;
 }
 
-static int check_limit(struct parts *parts, const struct options *options,
-                       const struct options *wanted, struct reason *reason)
+/* MORE: what is still to be charged, in bytes. */
+static int check_limit(struct parts *parts, const struct options *wanted, uint64_t more,
+                       struct reason *reason)
 {
     uint64_t limit = wanted->memory_limit;
     uint64_t used = memory_used_bytes(&parts->memory);
     uint64_t objects = parts->pool.table.committed_bytes;
     uint64_t fixed = used > objects ? used - objects : 0;
-    /* What a new compressor takes for a while: the old one is there until all have it. */
-    uint64_t more = changes_compressor(options, wanted)
-                        ? context_set_change_bytes(&parts->contexts, wanted->compressor)
-                        : 0;
 
     used += more;
     fixed += more;
@@ -151,6 +148,55 @@ static int check_limit(struct parts *parts, const struct options *options,
                           "have to leave, and the backing store takes %" PRIu64
                           " now, %" PRIu64 " too few",
                           limit, needed, room, needed - room);
+    uint64_t budget = writeback_budget_bytes(parts->writeback, wanted->writeback_limit);
+    if (needed > budget)
+        return reason_say(reason, -EBUSY,
+                          "memory-limit=%" PRIu64 ": %" PRIu64
+                          " bytes of objects would "
+                          "have to leave, and writeback-limit lets %" PRIu64
+                          " go now; raise it, or wait until it has refilled",
+                          limit, needed, budget);
+    return 0;
+}
+
+/* All that can fail of limit and compressor, and then both of them. */
+static int change_memory(struct parts *parts, const struct options *options,
+                         const struct options *wanted, struct reason *reason)
+{
+    struct memory *memory = &parts->memory;
+    struct context_set *contexts = &parts->contexts;
+    bool changes = changes_compressor(options, wanted);
+    /* What a new compressor takes for a while: the old one is there until all have it. */
+    uint64_t more =
+        changes ? context_set_change_bytes(contexts, wanted->compressor) : 0;
+    struct context_change change;
+
+    int r = check_limit(parts, wanted, more, reason);
+    if (r < 0)
+        return r;
+    /* It is charged while the wider of the two limits is in force: under the other one pages
+     * may have to leave first. */
+    if (wanted->memory_limit > options->memory_limit)
+        memory->limit_bytes = wanted->memory_limit;
+    if (changes &&
+        (r = context_set_prepare(contexts, wanted->compressor, &change)) < 0) {
+        memory->limit_bytes = options->memory_limit;
+        return reason_say(reason, r,
+                          "no memory for the compressor within memory-limit, it takes "
+                          "%" PRIu64 " bytes: nothing has changed",
+                          more);
+    }
+    /* The limit is in force before what is in use is seen again: writers took what they
+     * wanted meanwhile. */
+    memory->limit_bytes = wanted->memory_limit;
+    if ((r = check_limit(parts, wanted, 0, reason)) < 0) {
+        memory->limit_bytes = options->memory_limit;
+        if (changes)
+            context_set_cancel(contexts, &change);
+        return r;
+    }
+    if (changes)
+        context_set_commit(contexts, &change);
     return 0;
 }
 
@@ -163,28 +209,14 @@ int steer_set(struct parts *parts, struct options *options,
     if (count == 0)
         return reason_say(reason, -EINVAL, "nothing to set; write KEY=VALUE of:%s",
                           STEER_KEYS);
-    if ((r = parse(parts, pairs, count, &wanted, reason)) < 0 ||
-        (r = check_limit(parts, options, &wanted, reason)) < 0)
+    if ((r = parse(parts, pairs, count, &wanted, reason)) < 0)
         return r;
     if (parts->writeback && !says_when(&wanted) && says_when(options))
         return reason_say(reason, -EINVAL,
                           "nothing would say when pages go to the backing store; keep "
                           "memory-limit or idle-age");
-
-    /* What can fail comes first.  The limit is in force before what is in use is seen again:
-     * writers took what they wanted meanwhile. */
-    parts->memory.limit_bytes = wanted.memory_limit;
-    if ((r = check_limit(parts, options, &wanted, reason)) < 0) {
-        parts->memory.limit_bytes = options->memory_limit;
+    if ((r = change_memory(parts, options, &wanted, reason)) < 0)
         return r;
-    }
-    if (changes_compressor(options, &wanted) &&
-        (r = context_set_change(&parts->contexts, wanted.compressor)) < 0) {
-        parts->memory.limit_bytes = options->memory_limit;
-        return reason_say(reason, r,
-                          "no memory for the compressor within memory-limit: nothing "
-                          "has changed");
-    }
     if (parts->writeback) {
         if (wanted.idle_age != options->idle_age)
             writeback_set_idle_age(parts->writeback, wanted.idle_age);

@@ -83,6 +83,17 @@ uint64_t writeback_room_bytes(struct writeback *writeback)
     return all - live;
 }
 
+uint64_t writeback_budget_bytes(const struct writeback *writeback,
+                                uint64_t bytes_per_day)
+{
+    struct budget budget = writeback->budget;
+    uint64_t now_ms = clock_now_ms();
+
+    if (budget.bytes_per_day != bytes_per_day)
+        budget_change(&budget, bytes_per_day, now_ms);
+    return budget_left_bytes(&budget, now_ms);
+}
+
 uint64_t writeback_age_unit_ms(const struct writeback *writeback)
 {
     return writeback->idle.unit_ms;

@@ -74,6 +74,11 @@ void writeback_set_limit(struct writeback *writeback, uint64_t bytes_per_day);
 /* Objects that the backing store would take now; 0 while it fails. */
 uint64_t writeback_room_bytes(struct writeback *writeback);
 
+/* What may be written now with a writeback-limit of BYTES_PER_DAY, which may be another than
+ * there is. */
+uint64_t writeback_budget_bytes(const struct writeback *writeback,
+                                uint64_t bytes_per_day);
+
 /* -- By any thread. -- */
 
 /* How long a page's age takes to grow by one; 0: pages do not age by the clock. */

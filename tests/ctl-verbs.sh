@@ -60,6 +60,8 @@ ends 0 zstd:1 stat --noheadings
 [ "$("$zslotctl" stat --json --bytes | jq '.zslot[0].disksize')" = 67108864 ] || fail "$("$zslotctl" stat -Jb)"
 [ "$(number DISKSIZE,BACKING)" = '67108864 ok' ] || fail "$(number DISKSIZE,BACKING)"
 ends 2 'unknown column' stat -o NAME,NONSENSE
+ends 2 'no column' stat -o ''
+ends 2 'not a number from 1' top --count=4294967296
 ends 3 'No such file' -s "$directory/control" -s "$directory/none" stat
 [ "$(grep -c zstd:1 out)" = 1 ] || fail "the server that is there is left out"
 [[ $(number SEGMENTS,BD-FREE) =~ ^[0-9]\ [0-9]{8}$ ]] || fail "$(number SEGMENTS,BD-FREE)"
@@ -77,6 +79,10 @@ if command -v script >/dev/null; then
     (sleep 0.5; echo q; sleep 5) | timeout 20 script -qec "$zslotctl top --interval=60" /dev/null >screen ||
         fail "status $?: $(cat -v screen)"
     [[ $(cat screen) == *$'\e[?1049l'* ]] || fail "it does not leave the screen"
+    # One that does not end us may come at any moment, also while an answer is waited for.
+    script -qec "$zslotctl top --count=250 --interval=0.1 & top=\$!
+        while kill -WINCH \$top 2>/dev/null; do :; done; wait \$top" /dev/null >screen </dev/null ||
+        fail "status $? after its size has changed: $(tail -c 300 screen | cat -v)"
     script -qec "$zslotctl compact" /dev/null >screen </dev/null
     [[ $(cat screen) == *'compact: done'* ]] || fail "$(cat -v screen)"
 fi

@@ -256,16 +256,91 @@ START_TEST(a_limit_counts_the_compressor_that_comes_with_it)
 }
 END_TEST
 
-/* -- Idle pages, and writeback of some. -- */
-
-#define HUGE_PAGES ((PAGES + 15) / 16)
-
 static int write_back(enum filter_type type, uint64_t max_bytes, struct work *work)
 {
     const struct filter filter = {.type = type, .max_bytes = max_bytes};
 
     return volume_writeback_some(volume, &filter, work);
 }
+
+/* Two parameters at once. */
+static int set_both(const char *key, const char *value, const char *other,
+                    const char *other_value)
+{
+    told = (struct told){
+        .volume = volume, .pairs = {{key, value}, {other, other_value}}, .count = 2};
+    ck_assert_int_eq(volume_call(volume, tell, &told), 0);
+    return told.result;
+}
+
+static void fill_more(void)
+{
+    unsigned char page[PAGE];
+
+    for (unsigned i = PAGES; i < 1500; i++) {
+        sample_sized(OBJECT_BYTES, i, page);
+        model_write_both(&model, volume, i * PAGE, PAGE, page);
+    }
+}
+
+static void say_limit(char text[32], int64_t beside_used)
+{
+    snprintf(text, 32, "%lld",
+             (long long)reported(STAT_mem_used_total) + (long long)beside_used);
+}
+
+START_TEST(a_limit_that_the_write_budget_cannot_pay_for_is_refused)
+{
+    uint64_t before = reported(STAT_mem_limit);
+    struct work work = {0};
+    char text[32];
+
+    fill_more();
+    ck_assert_int_eq(set("writeback-limit", "16M/day"), 0); /* an eighth at once */
+    ck_assert_int_eq(write_back(FILTER_ALL, 3 * MIB / 2, &work), 0);
+    fill_more(); /* and all is in RAM again */
+    say_limit(text, -2 * (int64_t)MIB);
+    ck_assert_int_eq(set("memory-limit", text), -EBUSY);
+    ck_assert_ptr_nonnull(strstr(told.reason.text, "writeback-limit lets"));
+    ck_assert_uint_eq(reported(STAT_mem_limit), before);
+    ck_assert_int_eq(set_both("memory-limit", text, "writeback-limit", "none"), 0);
+    write_anew(0, 3);
+}
+END_TEST
+
+START_TEST(a_lower_limit_and_a_compressor_come_together)
+{
+    char text[32];
+
+    fill_more();
+    say_limit(text, -1 * (int64_t)MIB);
+    ck_assert_int_eq(set_both("memory-limit", text, "compressor", "zstd:1"), 0);
+    ck_assert_str_eq(codecs[report()->compressor.id]->name, "zstd");
+    while (reported(STAT_mem_used_total) > reported(STAT_mem_limit))
+        ;
+    write_anew(0, 3);
+    model_compare_all(&model, volume);
+}
+END_TEST
+
+START_TEST(a_compressor_that_is_refused_leaves_nothing_behind)
+{
+    char text[32];
+
+    fill_more();
+    say_limit(text, 600 * 1024); /* decompressors alone would find room */
+    ck_assert_int_eq(set("memory-limit", text), 0);
+    uint64_t before = reported(STAT_mem_used_total);
+    ck_assert_int_eq(set("compressor", "zstd:19"), -ENOSPC);
+    ck_assert_uint_le(reported(STAT_mem_used_total), before);
+    write_anew(0, 3);
+    model_compare_all(&model, volume);
+}
+END_TEST
+
+/* -- Idle pages, and writeback of some. -- */
+
+#define HUGE_PAGES ((PAGES + 15) / 16)
 
 START_TEST(pages_that_are_used_after_the_marking_are_not_idle)
 {
@@ -417,6 +492,36 @@ START_TEST(recompression_keeps_what_gains_and_tries_the_rest_once)
 }
 END_TEST
 
+/* With just as much room as the codec itself takes. */
+START_TEST(recompression_without_room_says_so_or_makes_some)
+{
+    unsigned char page[PAGE];
+    struct volume *alone =
+        harness_open("size", "8M", "compressor", "lz4", "control", "unused", NULL);
+    const struct filter all = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
+    uint64_t limit = 0;
+    struct work work = {0};
+    int r = -ENOSPC;
+
+    for (unsigned i = 0; i < 1500; i++) {
+        sample_page(SAMPLE_TEXT, i, page);
+        ck_assert_int_eq(volume_write(alone, i * PAGE, PAGE, page), 0);
+    }
+    limit = harness_stat(alone, STAT_mem_used_total);
+    while (work.total == 0) { /* the codec does not find room */
+        char text[32];
+
+        snprintf(text, sizeof text, "%llu", (unsigned long long)(limit += 16384));
+        ck_assert_int_eq(set_on(alone, "memory-limit", text), 0);
+        work = (struct work){0};
+        r = volume_recompress(alone, strong, &all, &work);
+        ck_assert(work.total > 0 || r == -ENOSPC);
+    }
+    ck_assert(r == -ENOSPC || (r == 0 && work.pages >= 1000));
+    harness_close(alone);
+}
+END_TEST
+
 START_TEST(recompression_does_not_make_pages_warm)
 {
     struct work work = {0};
@@ -542,6 +647,10 @@ HARNESS_MAIN_WITH(
     writeback_of_huge_pages_leaves_the_others, writeback_ends_at_its_bound,
     work_that_is_cancelled_ends, an_age_is_refused_where_pages_do_not_age,
     recompression_keeps_what_gains_and_tries_the_rest_once,
+    recompression_without_room_says_so_or_makes_some,
+    a_limit_that_the_write_budget_cannot_pay_for_is_refused,
+    a_lower_limit_and_a_compressor_come_together,
+    a_compressor_that_is_refused_leaves_nothing_behind,
     recompression_does_not_make_pages_warm, recompression_under_writers_and_compaction,
     recompression_and_a_change_to_its_codec_at_the_same_time,
     reads_are_counted_by_where_the_page_was, promotions_are_counted_by_age)
