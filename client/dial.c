@@ -7,6 +7,7 @@
 #include "dial.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,13 +22,18 @@
 static int lookup_path(struct server *server, const char *path, struct why *why)
 {
     struct sockaddr_un *un = (struct sockaddr_un *)&server->addresses[0].socket;
+    char here[PATH_MAX] = "", whole[2 * PATH_MAX];
 
-    if (strlen(path) >= sizeof un->sun_path)
-        return why_set(why, "%s: the path of a socket has at most %zu bytes", path,
+    /* Whoever connects again may be in another directory. */
+    if (*path != '/' && !getcwd(here, sizeof here))
+        return why_set(why, "%s: cannot tell the directory: %s", path, strerror(errno));
+    snprintf(whole, sizeof whole, "%s%s%s", here, *here ? "/" : "", path);
+    if (strlen(whole) >= sizeof un->sun_path)
+        return why_set(why, "%s: the path of a socket has at most %zu bytes", whole,
                        sizeof un->sun_path - 1);
     memset(un, 0, sizeof *un);
     un->sun_family = AF_UNIX;
-    strcpy(un->sun_path, path);
+    strcpy(un->sun_path, whole);
     server->addresses[0].length = sizeof *un;
     server->count = 1;
     return 0;

@@ -27,7 +27,7 @@ bool connection_is_there(struct connection *connection)
     for (;;) {
         short seen = look_at(connection);
 
-        if (atomic_load(&connection->is_gone) || seen & POLLERR)
+        if (atomic_load(&connection->is_gone))
             return false;
         if (seen == 0 || atomic_load(&connection->said_disc))
             return true;
@@ -87,8 +87,9 @@ bool connection_is_wanted(struct connection *connection)
 {
     short seen = look_at(connection);
 
-    if (connection->state == CONNECTION_GONE || seen & POLLERR)
+    if (connection->state == CONNECTION_GONE)
         return false;
+    /* Also after an error: a client that leaves an answer unread makes one. */
     if (seen && !atomic_load(&connection->said_disc) && ends_with_disc(connection))
         atomic_store(&connection->said_disc, true);
     return seen == 0 || atomic_load(&connection->said_disc);

@@ -79,13 +79,14 @@ static int clear_the_way(const struct sockaddr_un *address, const char *all,
             reason, -EEXIST,
             "listen=%s: what is there is no socket, and stays; choose another path",
             all);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* It would wait for who listens and does not accept. */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return 0;
     int r =
         connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
     close(fd);
-    if (r == 0)
+    if (r == 0 || r == -EAGAIN)
         return reason_say(reason, -EADDRINUSE,
                           "listen=%s: another server listens there", all);
     if (r == -ECONNREFUSED)

@@ -120,3 +120,12 @@ until_true 60 is_over "$pid" || fail "it does not end"
 for one in there pid steer; do
     [ ! -e "$one" ] || fail "it leaves $one"
 done
+
+# without_standard_descriptors_no_file_of_ours_takes_their_place
+rm -f pid
+"$zslotd" --foreground --size=16M --listen="unix:$directory/closed" --pid-file="$directory/pid" <&- >&- 2>&- &
+servers+=($!)
+until_true 60 [ -s pid ] || fail "it does not start without standard descriptors"
+for fd in 0 1 2; do
+    [ "$(readlink "/proc/$(cat pid)/fd/$fd")" = /dev/null ] || fail "descriptor $fd is $(readlink "/proc/$(cat pid)/fd/$fd")"
+done

@@ -137,6 +137,32 @@ START_TEST(disc_ends_it_after_all_is_answered)
 }
 END_TEST
 
+/* A Unix socket that is closed with something unread is an error at its other end. */
+START_TEST(what_came_before_disc_is_done_for_who_leaves_an_answer_unread)
+{
+    static uint8_t many[32 * PAGE];
+
+    for (unsigned i = 0; i < 32; i++)
+        sample_page(SAMPLE_RANDOM, 40 + i, many + i * PAGE);
+    for (unsigned turn = 0; turn < 20; turn++) {
+        int fd = served_connect(turn % 2);
+
+        served_enter(fd);
+        ck_assert_int_eq(volume_trim(volume, 0, sizeof many), 0);
+        served_request(fd, NBD_CMD_FLUSH, 1, 0, 0);
+        served_request(fd, NBD_CMD_WRITE, 2, 0, sizeof many);
+        served_send(fd, many, sizeof many);
+        served_request(fd, NBD_CMD_DISC, 0, 0, 0);
+        close(fd);
+        served_wait_connections(0);
+        for (unsigned i = 0; i < 32; i++) {
+            ck_assert_int_eq(volume_read(volume, i * PAGE, PAGE, got), 0);
+            ck_assert_mem_eq(got, many + i * PAGE, PAGE);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_bad_magic_number_ends_it)
 {
     uint8_t request[NBD_REQUEST_BYTES] = {1};
@@ -260,8 +286,9 @@ END_TEST
 HARNESS_MAIN_WITH("io-zslotd-raw", set_up, tear_down, a_client_may_end_at_any_byte,
                   a_conversation_may_come_byte_by_byte,
                   the_first_half_of_a_write_changes_nothing,
-                  disc_ends_it_after_all_is_answered, a_bad_magic_number_ends_it,
-                  bad_requests_are_refused_and_it_goes_on,
+                  disc_ends_it_after_all_is_answered,
+                  what_came_before_disc_is_done_for_who_leaves_an_answer_unread,
+                  a_bad_magic_number_ends_it, bad_requests_are_refused_and_it_goes_on,
                   a_write_too_large_to_skip_ends_it,
                   a_client_that_never_reads_holds_nobody_up,
                   large_answers_leave_in_small_parts)

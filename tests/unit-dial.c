@@ -111,6 +111,15 @@ static int listen_at_path(void)
     return fd;
 }
 
+START_TEST(relative_paths_begin_here_for_ever)
+{
+    ck_assert_int_eq(chdir("/tmp"), 0);
+    ck_assert_int_eq(dial_lookup(&server, "./some/socket", &why), 0);
+    ck_assert_str_eq(((struct sockaddr_un *)&server.addresses[0].socket)->sun_path,
+                     "/tmp/./some/socket");
+}
+END_TEST
+
 START_TEST(server_is_there_or_not)
 {
     ck_assert_int_eq(dial_lookup(&server, path, &why), 0);
@@ -198,5 +207,6 @@ END_TEST
 
 HARNESS_MAIN_WITH("unit-dial", setup, teardown, port_may_be_left_out,
                   what_is_no_address_is_refused, long_paths_are_refused,
-                  server_is_there_or_not, timeouts_are_for_the_negotiation_only,
+                  relative_paths_begin_here_for_ever, server_is_there_or_not,
+                  timeouts_are_for_the_negotiation_only,
                   connection_is_dead_before_its_requests_time_out)
