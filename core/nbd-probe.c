@@ -8,6 +8,7 @@
 #include <libnbd.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "block-format.h"
 #include "clock.h"
@@ -241,6 +242,23 @@ static int connect_to(const struct asking *asking)
     return wait_for(asking, 0, "connect");
 }
 
+/* Once the server is in the background it is in another directory, and connects again from
+ * there.  NULL: no path of the URI begins here; or what says it. */
+static const char *relative_path(const char *uri)
+{
+    static const char *const keys[] = {"socket=", "tls-psk-file=", "tls-certificates="};
+
+    for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++)
+        for (const char *at = uri; (at = strstr(at, keys[i])); at++) {
+            const char *value = at + strlen(keys[i]);
+
+            if (at > uri && (at[-1] == '?' || at[-1] == '&') && *value != '/' &&
+                strncasecmp(value, "%2f", 3) != 0)
+                return keys[i];
+        }
+    return NULL;
+}
+
 int probe_server(const char *uri, uint64_t bytes, bool overwrite, unsigned timeout_ms,
                  struct probe *probe, struct reason *reason)
 {
@@ -252,6 +270,14 @@ int probe_server(const char *uri, uint64_t bytes, bool overwrite, unsigned timeo
     };
     int r;
 
+    const char *key = relative_path(uri);
+    if (key) {
+        nbd_close(asking.handle);
+        return reason_say(reason, -EINVAL,
+                          "backing=%s: what %s names is looked for again later, from "
+                          "another directory; write the whole path, from / on",
+                          uri, key);
+    }
     if (!asking.handle)
         return reason_say(reason, -ENOMEM, "backing=%s: no memory to connect", uri);
     r = connect_to(&asking);

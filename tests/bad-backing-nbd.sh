@@ -85,6 +85,11 @@ stop
 serve_other data '@1048576 "thesis"' size=64M
 refused "backing=$uri" "$socket" "not empty" "backing-overwrite=true"
 stop
+# One whose socket is found from here only.
+serve_other memory 64M
+refused "backing=nbd+unix:///?socket=${socket##*/}" "whole path" "socket="
+refused "backing=nbds+unix:///?socket=$socket&tls-psk-file=keys" "whole path" "tls-psk-file="
+stop
 # One that wants TLS.
 serve_other --tls=require --tls-psk=/dev/null memory 64M
 refused "backing=$uri" "$socket" "cannot connect" "TLS"
