@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "arguments.h"
+#include "descriptors.h"
 #include "dial.h"
 #include "keep.h"
 #include "kernel.h"
@@ -17,7 +18,6 @@
 #include "swap-area.h"
 #include "why.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,24 +239,11 @@ static int detach(struct why *why)
     return wait_until(false, why);
 }
 
-/* Or the first that is opened would be one of these: what is said to it would go to a socket, or
- * to the kernel. */
-static void reserve_standard_descriptors(void)
-{
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-}
-
 int main(int argc, char **argv)
 {
     struct why why = {""};
 
-    reserve_standard_descriptors();
+    descriptors_reserve_standard();
     arguments_read(&arguments, argc, argv);
     snprintf(device, sizeof device, "/dev/nbd%u", arguments.index);
     if (arguments.detach ? detach(&why) : attach(&why))

@@ -27,8 +27,8 @@ void terminal_leave(void);
 /* Whether such a signal wants us to end. */
 bool terminal_wants_to_end(void);
 
-/* Waits; stops, on the usual screen, when that was asked for (^Z).  False: "q" was typed, or a signal wants us to end.  A terminal of another size
- * ends the waiting early. */
+/* Waits; stops, on the usual screen, when that was asked for (^Z).  False: "q" was typed, or a
+ * signal wants us to end.  A terminal of another size ends the waiting early. */
 bool terminal_pause(double seconds);
 
 /* PART (0 to 1) of CELLS cells: to an eighth of one, where the terminal has such

@@ -3,6 +3,7 @@
 
 #include "compact.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -107,6 +108,19 @@ bool compact_for_room(struct parts *parts, struct context *context)
     LOCK_FOR_SCOPE(&parts->compact_lock);
 
     return compact_next(parts, context) || slot_free_leaves(&parts->slots) > 0;
+}
+
+int compact_alloc(struct parts *parts, struct context *context, uint32_t length,
+                  uint32_t owner, handle_t *handle)
+{
+    int r = pool_alloc(&parts->pool, length, owner, handle);
+
+    for (unsigned i = 0; r == -ENOSPC && i < COMPACT_TRIES; i++) {
+        if (!compact_for_room(parts, context))
+            break;
+        r = pool_alloc(&parts->pool, length, owner, handle);
+    }
+    return r;
 }
 
 bool compact_try(struct parts *parts, struct context *context)

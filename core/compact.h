@@ -17,9 +17,18 @@
 
 #include "parts.h"
 
+/* How often who needs room at the memory limit makes some and tries again: others may take what
+ * it made room for. */
+#define COMPACT_TRIES 3
+
 /* Gives back some RAM, if there is any to be had by moving a span's worth of objects or
  * so, or from leaves without pages.  False: all that is in use is needed. */
 bool compact_for_room(struct parts *parts, struct context *context);
+
+/* A place for an object of LENGTH bytes of slot OWNER: pool_alloc(), at the memory limit after
+ * room was made. */
+int compact_alloc(struct parts *parts, struct context *context, uint32_t length,
+                  uint32_t owner, handle_t *handle);
 
 /* Moves a span's worth of objects if too much of the pool's RAM is free places, and
  * nobody else is about it: what writes and trims leave behind, those after them clear

@@ -25,6 +25,8 @@ void idle_change(struct idle *idle, uint32_t seconds, uint64_t now_ms)
     idle_init(idle, idle->parts, seconds, now_ms);
     for (unsigned units = 1; units <= SLOT_UNITS_MAX; units++)
         idle->wanted[units] = context_set_wanted(&idle->parts->contexts, units);
+    for (unsigned units = 0; units <= SLOT_UNITS_MAX; units++)
+        idle->promoted[units] = context_set_promoted(&idle->parts->contexts, units);
 }
 
 /* The youngest age at which no more than the target would have been fetched, of what

@@ -45,7 +45,8 @@ struct idle {
     uint64_t last_round_ms;
     uint64_t pages[SLOT_UNITS_MAX + 1];      /* by age, as this round finds them */
     uint64_t last_pages[SLOT_UNITS_MAX + 1]; /* as the last round found them */
-    uint64_t wanted[SLOT_UNITS_MAX + 1]; /* counted up to the end of the last round */
+    uint64_t wanted[SLOT_UNITS_MAX + 1];   /* counted up to the end of the last round */
+    uint64_t promoted[SLOT_UNITS_MAX + 1]; /* counted before the unit was what it is */
 };
 
 enum idle_result {

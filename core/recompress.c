@@ -13,9 +13,6 @@
 #include "read.h"
 #include "work.h"
 
-/* How often room is made for a new object, which others may take. */
-#define ROOM_TRIES 3
-
 /* What works on one page. */
 struct bench {
     struct parts *parts;
@@ -130,21 +127,14 @@ static void note_tried(struct parts *parts, slot_t slot, uint32_t version)
 
 /* -- One page. -- */
 
-/* A place for an object: at the memory limit old and new one need room side by side. */
+/* A place for a new object, beside the old one. */
 static int alloc(struct bench *bench, uint32_t length, slot_t slot, handle_t *handle)
 {
     struct parts *parts = bench->parts;
-    int r = pool_alloc(&parts->pool, length, (uint32_t)slot, handle);
+    struct context *context = context_take(&parts->contexts);
+    int r = compact_alloc(parts, context, length, (uint32_t)slot, handle);
 
-    for (unsigned i = 0; r == -ENOSPC && i < ROOM_TRIES; i++) {
-        struct context *context = context_take(&parts->contexts);
-        bool gave = compact_for_room(parts, context);
-
-        context_give(&parts->contexts, context);
-        if (!gave)
-            break;
-        r = pool_alloc(&parts->pool, length, (uint32_t)slot, handle);
-    }
+    context_give(&parts->contexts, context);
     if (r < 0)
         bench->no_room = r;
     return r;

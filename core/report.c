@@ -36,8 +36,10 @@ void report_make(struct parts *parts, struct report *report)
     report->backing_kind = writeback->backing->ops->name;
     report->backing_bytes = writeback->backing->bytes;
     report->age_unit_ms = writeback->idle.unit_ms;
-    for (unsigned i = 0; i < REPORT_AGES; i++)
+    for (unsigned i = 0; i < REPORT_AGES; i++) {
         report->ages[i] = writeback->idle.last_pages[i];
+        report->promoted[i] -= writeback->idle.promoted[i];
+    }
 }
 
 const char *backing_state_word(enum backing_state state)

@@ -16,24 +16,6 @@
 #include "room.h"
 #include "writeback.h"
 
-/* How often a writer at the memory limit makes room by compaction and tries again.
- * Others may take what it made room for. */
-#define ROOM_TRIES 3
-
-/* A place for an object, at the memory limit after compaction if need be. */
-static int alloc(struct parts *parts, struct context *context, uint32_t length,
-                 slot_t slot, handle_t *handle)
-{
-    int r = pool_alloc(&parts->pool, length, (uint32_t)slot, handle);
-
-    for (unsigned i = 0; r == -ENOSPC && i < ROOM_TRIES; i++) {
-        if (!compact_for_room(parts, context))
-            break;
-        r = pool_alloc(&parts->pool, length, (uint32_t)slot, handle);
-    }
-    return r;
-}
-
 /* Builds what the slot shall refer to for the page in context->page.  On success the
  * object, if there is one, is the caller's. */
 static int build(struct parts *parts, struct context *context, slot_t slot,
@@ -59,7 +41,7 @@ static int build(struct parts *parts, struct context *context, slot_t slot,
     }
 
     handle_t handle;
-    int r = alloc(parts, context, content->length, slot, &handle);
+    int r = compact_alloc(parts, context, content->length, (uint32_t)slot, &handle);
     if (r < 0)
         return r;
     memcpy(pool_object(&parts->pool, handle, content->length), object, content->length);
@@ -84,7 +66,7 @@ static int put(struct parts *parts, struct context *context, slot_t slot,
 {
     int r = slot_put(&parts->slots, slot, new, old);
 
-    for (unsigned i = 0; r == -ENOSPC && i < ROOM_TRIES; i++) {
+    for (unsigned i = 0; r == -ENOSPC && i < COMPACT_TRIES; i++) {
         if (!compact_for_room(parts, context))
             break;
         r = slot_put(&parts->slots, slot, new, old);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "accept.h"
+#include "descriptors.h"
 #include "listen.h"
 #include "reactor.h"
 #include "notify.h"
@@ -385,26 +386,13 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Or the first that is opened would be one of these: what is said to it would go to a socket, or
- * into the memory of pages. */
-static void reserve_standard_descriptors(void)
-{
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-}
-
 int main(int argc, char **argv)
 {
     static struct server server;
     sigset_t signals;
     int parent = -1, status = EXIT_FAILURE;
 
-    reserve_standard_descriptors();
+    descriptors_reserve_standard();
     if (parse_arguments(&server.settings, argc, argv) < 0)
         return EXIT_FAILURE;
     if (open_all(&server) < 0)

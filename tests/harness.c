@@ -20,6 +20,7 @@
 
 #include "context.h"
 #include "slot.h"
+#include "writeback.h"
 
 /* -- Programs. -- */
 
@@ -216,6 +217,23 @@ struct volume *harness_open_limited(const char *size, const char *compressor,
              harness_fixed_bytes(size, compressor) + bytes);
     return harness_open("size", size, "compressor", compressor, "memory-limit", limit,
                         NULL);
+}
+
+struct volume *harness_open_on_file(unsigned mebibytes, char path[64])
+{
+    char size[32], store[32], limit[32];
+
+    snprintf(path, 64, "/dev/shm/zslot-test.XXXXXX");
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    snprintf(size, sizeof size, "%uM", mebibytes);
+    snprintf(store, sizeof store, "%uM", 2 * mebibytes);
+    snprintf(limit, sizeof limit, "%" PRIu64,
+             harness_fixed_bytes(size, "lz4") + writeback_bytes(2 * mebibytes * MIB) +
+                 8 * MIB);
+    return harness_open("size", size, "compressor", "lz4", "memory-limit", limit,
+                        "backing", path, "backing-size", store, NULL);
 }
 
 /* How long a volume may take to come to rest; less where a test is to fail. */

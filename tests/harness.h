@@ -113,6 +113,10 @@ uint64_t harness_fixed_bytes(const char *size, const char *compressor);
 struct volume *harness_open_limited(const char *size, const char *compressor,
                                     uint64_t bytes);
 
+/* One with lz4, room for 8 MiB of pages, and a file twice its size, which it makes at PATH, as
+ * the backing store: in real threads pages leave and are fetched.  The caller unlinks it. */
+struct volume *harness_open_on_file(unsigned mebibytes, char path[64]);
+
 /* -- Failures. -- */
 
 /* From now on this thread's K-th arrival at POINT (from 1) fails with ERR, a negative errno, and

@@ -3,6 +3,8 @@
 
 #include "stored.h"
 
+#include "server.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -93,4 +95,32 @@ void stored_fill_small(void)
 unsigned char *stored_block(unsigned number)
 {
     return faulty_bytes(faulty) + (uint64_t)number * BLOCK_BYTES;
+}
+
+void stored_write_anew(unsigned from, unsigned step)
+{
+    unsigned char page[PAGE];
+
+    for (unsigned i = from; i < PAGES; i += step) {
+        sample_sized(OBJECT_BYTES - 500, i + 1000, page);
+        model_write_both(&model, volume, i * PAGE, PAGE, page);
+    }
+}
+
+_Atomic bool stored_writers_end;
+
+void stored_write_and_read(void *opaque)
+{
+    unsigned char page[PAGE], back[PAGE];
+    uint64_t slot = 1500 + (uintptr_t)opaque; /* beyond what the model has */
+    unsigned rounds = 0;
+
+    while (!stored_writers_end || rounds < 20) {
+        sample_sized(1000 + rounds % 2000, rounds, page);
+        MUST(volume_write(volume, slot * PAGE, PAGE, page) == 0, "no write");
+        MUST(volume_read(volume, slot * PAGE, PAGE, back) == 0, "no read");
+        MUST(memcmp(page, back, PAGE) == 0, "another page");
+        rounds++;
+    }
+    MUST(volume_trim(volume, slot * PAGE, PAGE) == 0, "no trim");
 }

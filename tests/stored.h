@@ -47,6 +47,14 @@ void stored_write_back_all(void); /* asserts that it did */
 /* 0 and what the model says, or a negative errno. */
 int stored_read_page(uint64_t page);
 
+/* Writes every STEPth of the first PAGES from FROM on, another page each. */
+void stored_write_anew(unsigned from, unsigned step);
+
+/* An actor's: writes, reads back and compares a page of its own, beyond what the model has,
+ * until stored_writers_end.  OPAQUE: its number. */
+extern _Atomic bool stored_writers_end;
+void stored_write_and_read(void *opaque);
+
 unsigned char *stored_block(unsigned number);
 
 #endif

@@ -11,70 +11,23 @@
 #include "clock.h"
 #include "server.h"
 #include "stored.h"
+#include "told.h"
 #include "work.h"
 #include "writeback-state.h"
 
-/* -- In the thread of the loop. -- */
-
-struct told {
-    struct volume *volume;
-    struct steer_pair pairs[4];
-    unsigned count;
-    int result;
-    struct reason reason;
-    struct report report;
-};
-
-static void tell(void *opaque, struct event_base *base)
-{
-    struct told *told = opaque;
-
-    (void)base;
-    told->result = volume_set(told->volume, told->pairs, told->count, &told->reason);
-}
-
-static void ask(void *opaque, struct event_base *base)
-{
-    struct told *told = opaque;
-
-    (void)base;
-    volume_report(told->volume, &told->report);
-}
-
-static struct told told;
-
-static int set_on(struct volume *which, const char *key, const char *value)
-{
-    told = (struct told){.volume = which, .pairs = {{key, value}}, .count = 1};
-    ck_assert_int_eq(volume_call(which, tell, &told), 0);
-    return told.result;
-}
-
 static int set(const char *key, const char *value)
 {
-    return set_on(volume, key, value);
+    return told_set(volume, key, value);
 }
 
 static const struct report *report(void)
 {
-    told.volume = volume;
-    ck_assert_int_eq(volume_call(volume, ask, &told), 0);
-    return &told.report;
+    return told_report(volume);
 }
 
 static uint64_t reported(enum stat_id stat)
 {
     return report()->stats.values[stat];
-}
-
-static void write_anew(unsigned from, unsigned step)
-{
-    unsigned char page[PAGE];
-
-    for (unsigned i = from; i < PAGES; i += step) {
-        sample_sized(OBJECT_BYTES - 500, i + 1000, page);
-        model_write_both(&model, volume, i * PAGE, PAGE, page);
-    }
 }
 
 /* -- Parameters. -- */
@@ -86,7 +39,7 @@ START_TEST(a_change_of_compressor_leaves_every_page)
 
     for (unsigned i = 0; i < sizeof codecs_in_turn / sizeof *codecs_in_turn; i++) {
         ck_assert_int_eq(set("compressor", codecs_in_turn[i]), 0);
-        write_anew(i, 7);
+        stored_write_anew(i, 7);
         model_compare_all(&model, volume);
         harness_check(volume);
     }
@@ -95,38 +48,20 @@ START_TEST(a_change_of_compressor_leaves_every_page)
 }
 END_TEST
 
-static _Atomic bool writers_end;
-
-static void write_and_read(void *opaque)
-{
-    unsigned char page[PAGE], back[PAGE];
-    uint64_t slot = 1500 + (uintptr_t)opaque; /* beyond what the model has */
-    unsigned rounds = 0;
-
-    while (!writers_end || rounds < 20) {
-        sample_sized(1000 + rounds % 2000, rounds, page);
-        MUST(volume_write(volume, slot * PAGE, PAGE, page) == 0, "no write");
-        MUST(volume_read(volume, slot * PAGE, PAGE, back) == 0, "no read");
-        MUST(memcmp(page, back, PAGE) == 0, "another page");
-        rounds++;
-    }
-    MUST(volume_trim(volume, slot * PAGE, PAGE) == 0, "no trim");
-}
-
 START_TEST(compressors_change_under_writers)
 {
     struct actor *actors[3];
     unsigned rounds = (unsigned)harness_ops(60);
 
-    writers_end = false;
+    stored_writers_end = false;
     for (unsigned i = 0; i < 3; i++)
-        actors[i] = actor_start(write_and_read, (void *)(uintptr_t)i);
+        actors[i] = actor_start(stored_write_and_read, (void *)(uintptr_t)i);
     for (unsigned i = 0; i < rounds + 4; i++)
         ck_assert_int_eq(set("compressor", i % 3 == 0   ? "zstd:1"
                                            : i % 3 == 1 ? "lz4"
                                                         : "zstd:5"),
                          0);
-    writers_end = true;
+    stored_writers_end = true;
     for (unsigned i = 0; i < 3; i++)
         actor_go(actors[i]);
     harness_check(volume);
@@ -161,7 +96,7 @@ START_TEST(what_is_refused_changes_nothing)
             .volume = volume,
             .pairs = {{"writeback-limit", "1G/day"}, {table[i].key, table[i].value}},
             .count = 2};
-        ck_assert_int_eq(volume_call(volume, tell, &told), 0);
+        told_do();
         ck_assert_msg(told.result < 0, "%s=%s is taken", table[i].key, table[i].value);
         ck_assert_uint_gt(strlen(told.reason.text), 0);
         struct report after = *report();
@@ -193,11 +128,11 @@ START_TEST(a_lower_limit_is_reached_by_eviction)
     while (reported(STAT_mem_used_total) > limit)
         ;
     ck_assert_uint_gt(reported(STAT_bd_count), 0);
-    write_anew(0, 3);
+    stored_write_anew(0, 3);
     ck_assert_uint_le(reported(STAT_mem_used_total), limit);
     ck_assert_int_eq(set("memory-limit", "none"), -EINVAL); /* nothing would evict */
     ck_assert_int_eq(set("memory-limit", "1G"), 0);
-    write_anew(0, 2);
+    stored_write_anew(0, 2);
 }
 END_TEST
 
@@ -214,16 +149,16 @@ START_TEST(a_limit_that_cannot_be_kept_says_by_how_much)
     }
     uint64_t used = harness_stat(alone, STAT_mem_used_total);
     snprintf(text, sizeof text, "%llu", (unsigned long long)used - 1000000);
-    ck_assert_int_eq(set_on(alone, "memory-limit", text), -EBUSY);
+    ck_assert_int_eq(told_set(alone, "memory-limit", text), -EBUSY);
     ck_assert_ptr_nonnull(strstr(told.reason.text, "1000000 too many"));
     ck_assert_uint_eq(harness_stat(alone, STAT_mem_limit), 0);
     snprintf(text, sizeof text, "%llu", (unsigned long long)used);
-    ck_assert_int_eq(set_on(alone, "memory-limit", text), 0);
+    ck_assert_int_eq(told_set(alone, "memory-limit", text), 0);
     sample_page(SAMPLE_RANDOM, 1, page);
     ck_assert_int_eq(volume_write(alone, 1500 * PAGE, PAGE, page), -ENOSPC);
-    ck_assert_int_eq(set_on(alone, "memory-limit", "none"), 0);
+    ck_assert_int_eq(told_set(alone, "memory-limit", "none"), 0);
     ck_assert_int_eq(volume_write(alone, 1500 * PAGE, PAGE, page), 0);
-    ck_assert_int_eq(set_on(alone, "idle-age", "60"), -EINVAL);
+    ck_assert_int_eq(told_set(alone, "idle-age", "60"), -EINVAL);
     harness_close(alone);
 }
 END_TEST
@@ -245,7 +180,7 @@ START_TEST(a_limit_counts_the_compressor_that_comes_with_it)
     told = (struct told){.volume = alone,
                          .pairs = {{"compressor", "zstd:19"}, {"memory-limit", text}},
                          .count = 2};
-    ck_assert_int_eq(volume_call(alone, tell, &told), 0);
+    told_do();
     ck_assert_int_eq(told.result, -EBUSY);
     ck_assert_uint_eq(harness_stat(alone, STAT_mem_limit), 64 * MIB);
     for (unsigned i = 0; i < 1000; i++) {
@@ -269,7 +204,7 @@ static int set_both(const char *key, const char *value, const char *other,
 {
     told = (struct told){
         .volume = volume, .pairs = {{key, value}, {other, other_value}}, .count = 2};
-    ck_assert_int_eq(volume_call(volume, tell, &told), 0);
+    told_do();
     return told.result;
 }
 
@@ -304,7 +239,7 @@ START_TEST(a_limit_that_the_write_budget_cannot_pay_for_is_refused)
     ck_assert_ptr_nonnull(strstr(told.reason.text, "writeback-limit lets"));
     ck_assert_uint_eq(reported(STAT_mem_limit), before);
     ck_assert_int_eq(set_both("memory-limit", text, "writeback-limit", "none"), 0);
-    write_anew(0, 3);
+    stored_write_anew(0, 3);
 }
 END_TEST
 
@@ -318,7 +253,7 @@ START_TEST(a_lower_limit_and_a_compressor_come_together)
     ck_assert_str_eq(codecs[report()->compressor.id]->name, "zstd");
     while (reported(STAT_mem_used_total) > reported(STAT_mem_limit))
         ;
-    write_anew(0, 3);
+    stored_write_anew(0, 3);
     model_compare_all(&model, volume);
 }
 END_TEST
@@ -333,7 +268,7 @@ START_TEST(a_compressor_that_is_refused_leaves_nothing_behind)
     uint64_t before = reported(STAT_mem_used_total);
     ck_assert_int_eq(set("compressor", "zstd:19"), -ENOSPC);
     ck_assert_uint_le(reported(STAT_mem_used_total), before);
-    write_anew(0, 3);
+    stored_write_anew(0, 3);
     model_compare_all(&model, volume);
 }
 END_TEST
@@ -447,160 +382,6 @@ END_TEST
 
 /* -- Recompression. -- */
 
-static const struct codec_choice strong = {.id = CODEC_ZSTD, .level = 9};
-
-static int recompress(enum filter_type type, struct work *work)
-{
-    const struct filter filter = {.type = type, .max_bytes = UINT64_MAX};
-
-    *work = (struct work){0};
-    return volume_recompress(volume, strong, &filter, work);
-}
-
-START_TEST(recompression_keeps_what_gains_and_tries_the_rest_once)
-{
-    unsigned char page[PAGE];
-    struct work work;
-
-    for (unsigned i = 0; i < 100; i++) { /* what lz4 does not compress well */
-        sample_page(SAMPLE_TEXT, i, page);
-        model_write_both(&model, volume, (500 + i) * PAGE, PAGE, page);
-    }
-    uint64_t before = stored_stat(STAT_compr_data_size);
-    ck_assert_int_eq(recompress(FILTER_IDLE, &work), 0);
-    ck_assert_uint_eq(work.pages, 0);
-    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
-    ck_assert_uint_ge(work.pages, 100);
-    ck_assert_uint_eq(stored_stat(STAT_compr_data_size), before - work.bytes);
-    ck_assert_uint_eq(stored_stat(STAT_pages_recompressed), work.pages);
-    harness_check(volume);
-    model_compare_all(&model, volume);
-
-    /* Nothing is left to gain: the tries are remembered. */
-    uint64_t recompressed = work.pages;
-    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
-    ck_assert_uint_eq(work.pages, 0);
-
-    /* A page that is written is another one. */
-    sample_page(SAMPLE_TEXT, 7, page);
-    model_write_both(&model, volume, 500 * PAGE, PAGE, page);
-    ck_assert_int_eq(recompress(FILTER_ALL, &work), 0);
-    ck_assert_uint_eq(work.pages, 1);
-    ck_assert_uint_eq(stored_stat(STAT_pages_recompressed), recompressed + 1);
-    stored_write_back();
-    model_compare_all(&model, volume);
-}
-END_TEST
-
-/* With just as much room as the codec itself takes. */
-START_TEST(recompression_without_room_says_so_or_makes_some)
-{
-    unsigned char page[PAGE];
-    struct volume *alone =
-        harness_open("size", "8M", "compressor", "lz4", "control", "unused", NULL);
-    const struct filter all = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
-    uint64_t limit = 0;
-    struct work work = {0};
-    int r = -ENOSPC;
-
-    for (unsigned i = 0; i < 1500; i++) {
-        sample_page(SAMPLE_TEXT, i, page);
-        ck_assert_int_eq(volume_write(alone, i * PAGE, PAGE, page), 0);
-    }
-    limit = harness_stat(alone, STAT_mem_used_total);
-    while (work.total == 0) { /* the codec does not find room */
-        char text[32];
-
-        snprintf(text, sizeof text, "%llu", (unsigned long long)(limit += 16384));
-        ck_assert_int_eq(set_on(alone, "memory-limit", text), 0);
-        work = (struct work){0};
-        r = volume_recompress(alone, strong, &all, &work);
-        ck_assert(work.total > 0 || r == -ENOSPC);
-    }
-    ck_assert(r == -ENOSPC || (r == 0 && work.pages >= 1000));
-    harness_close(alone);
-}
-END_TEST
-
-START_TEST(recompression_does_not_make_pages_warm)
-{
-    struct work work = {0};
-    struct volume_slot slot;
-    unsigned char page[PAGE];
-
-    sample_page(SAMPLE_TEXT, 1, page);
-    model_write_both(&model, volume, 500 * PAGE, PAGE, page);
-    ck_assert_int_eq(volume_mark_idle(volume, 0, &work), 0);
-    ck_assert_int_eq(recompress(FILTER_IDLE, &work), 0);
-    ck_assert_uint_ge(work.pages, 1);
-    ck_assert_uint_eq(volume_look(volume, 500, 1, &slot), 1);
-    ck_assert_str_eq(slot.marks, "i");
-    ck_assert_str_eq(slot.codec, "zstd");
-}
-END_TEST
-
-static void recompress_all_the_time(void *opaque)
-{
-    const struct filter filter = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
-
-    (void)opaque;
-    for (unsigned i = 0; i < 10 || !writers_end; i++) {
-        struct work work = {0};
-        struct codec_choice choice = {.id = CODEC_ZSTD, .level = i % 2 ? 5 : 1};
-
-        MUST(volume_recompress(volume, choice, &filter, &work) == 0,
-             "no recompression");
-    }
-}
-
-START_TEST(recompression_under_writers_and_compaction)
-{
-    struct actor *actors[4];
-    unsigned rounds = 2 + (unsigned)harness_ops(20);
-
-    writers_end = false;
-    for (unsigned i = 0; i < 3; i++)
-        actors[i] = actor_start(write_and_read, (void *)(uintptr_t)i);
-    actors[3] = actor_start(recompress_all_the_time, NULL);
-    for (unsigned i = 0; i < rounds; i++) {
-        write_anew(i % 7, 7);
-        volume_compact(volume, NULL);
-    }
-    writers_end = true;
-    for (unsigned i = 0; i < 4; i++)
-        actor_go(actors[i]);
-    harness_check(volume);
-}
-END_TEST
-
-static void recompress_once(void *opaque)
-{
-    struct work work = {0};
-    const struct filter filter = {.type = FILTER_ALL, .max_bytes = UINT64_MAX};
-    struct codec_choice choice = {.id = CODEC_ZSTD, .level = 1};
-
-    (void)opaque;
-    MUST(volume_recompress(volume, choice, &filter, &work) == 0, "no recompression");
-}
-
-START_TEST(recompression_and_a_change_to_its_codec_at_the_same_time)
-{
-    unsigned rounds = harness_is_slow() ? 5 : 100;
-
-    for (unsigned i = 0; i < rounds; i++) {
-        stored_teardown();
-        stored_setup();
-        struct actor *actor = actor_start(recompress_once, NULL);
-        ck_assert_int_eq(set("compressor", "zstd:1"), 0);
-        actor_go(actor);
-        write_anew(i % 7, 7);
-        model_compare_all(&model, volume);
-    }
-}
-END_TEST
-
-/* -- What it says. -- */
-
 START_TEST(reads_are_counted_by_where_the_page_was)
 {
     unsigned char page[PAGE];
@@ -633,24 +414,28 @@ START_TEST(promotions_are_counted_by_age)
         sum += now->promoted[i];
     ck_assert_uint_gt(sum, 0);
     ck_assert_uint_eq(sum, now->stats.values[STAT_promotions]);
+
+    /* Units of another length count anew, or they would be told as other ages. */
+    ck_assert_int_eq(set("idle-age", "16000"), 0);
+    now = report();
+    for (unsigned i = 0; i < REPORT_AGES; i++)
+        ck_assert_uint_eq(now->promoted[i], 0);
 }
 END_TEST
 
-HARNESS_MAIN_WITH(
-    "unit-steer", stored_setup, stored_teardown,
-    a_change_of_compressor_leaves_every_page, compressors_change_under_writers,
-    what_is_refused_changes_nothing, a_lower_limit_is_reached_by_eviction,
-    a_limit_that_cannot_be_kept_says_by_how_much,
-    a_limit_counts_the_compressor_that_comes_with_it,
-    pages_that_are_used_after_the_marking_are_not_idle,
-    what_idle_pages_leave_behind_is_given_back_without_requests,
-    writeback_of_huge_pages_leaves_the_others, writeback_ends_at_its_bound,
-    work_that_is_cancelled_ends, an_age_is_refused_where_pages_do_not_age,
-    recompression_keeps_what_gains_and_tries_the_rest_once,
-    recompression_without_room_says_so_or_makes_some,
-    a_limit_that_the_write_budget_cannot_pay_for_is_refused,
-    a_lower_limit_and_a_compressor_come_together,
-    a_compressor_that_is_refused_leaves_nothing_behind,
-    recompression_does_not_make_pages_warm, recompression_under_writers_and_compaction,
-    recompression_and_a_change_to_its_codec_at_the_same_time,
-    reads_are_counted_by_where_the_page_was, promotions_are_counted_by_age)
+HARNESS_MAIN_WITH("unit-steer", stored_setup, stored_teardown,
+                  a_change_of_compressor_leaves_every_page,
+                  compressors_change_under_writers, what_is_refused_changes_nothing,
+                  a_lower_limit_is_reached_by_eviction,
+                  a_limit_that_cannot_be_kept_says_by_how_much,
+                  a_limit_counts_the_compressor_that_comes_with_it,
+                  pages_that_are_used_after_the_marking_are_not_idle,
+                  what_idle_pages_leave_behind_is_given_back_without_requests,
+                  writeback_of_huge_pages_leaves_the_others,
+                  writeback_ends_at_its_bound, work_that_is_cancelled_ends,
+                  an_age_is_refused_where_pages_do_not_age,
+                  a_limit_that_the_write_budget_cannot_pay_for_is_refused,
+                  a_lower_limit_and_a_compressor_come_together,
+                  a_compressor_that_is_refused_leaves_nothing_behind,
+                  reads_are_counted_by_where_the_page_was,
+                  promotions_are_counted_by_age)

@@ -8,8 +8,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,31 +15,18 @@
 #include "counted-malloc.h"
 #include "harness.h"
 #include "sample.h"
-#include "writeback.h"
 
 #ifdef HAS_COUNTED_MALLOC
 
-#define SIZE_TEXT "32M"
-#define PAGES (32 * MIB / PAGE)
-#define STORE_TEXT "64M"
-#define STORE_BYTES (64 * MIB)
+#define MEBIBYTES 32u
+#define PAGES (MEBIBYTES * MIB / PAGE)
 
 static struct volume *volume;
 static char path[64];
 
 static void setup(void)
 {
-    char limit[32];
-
-    snprintf(path, sizeof path, "/dev/shm/zslot-test.XXXXXX");
-    int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-    snprintf(limit, sizeof limit, "%" PRIu64,
-             harness_fixed_bytes(SIZE_TEXT, "lz4") + writeback_bytes(STORE_BYTES) +
-                 8 * MIB);
-    volume = harness_open("size", SIZE_TEXT, "compressor", "lz4", "memory-limit", limit,
-                          "backing", path, "backing-size", STORE_TEXT, NULL);
+    volume = harness_open_on_file(MEBIBYTES, path);
 }
 
 static void teardown(void)
