@@ -2,11 +2,12 @@
 # mutants.sh - proves that the tests of core can fail
 #
 #   tests/mutants.sh [NAME...]       all mutants, or those named
+#   tests/mutants.sh --apply         only whether each still changes its file
 #
 # Each tests/mutants/NAME.sed breaks one thing in one file of core; its first lines say which file,
 # and which test must then fail, by program and name; of a header also into which file that includes
-# it it goes.  First all of these tests are seen to pass on
-# core as it is.  A mutant that survives, or that does not apply any more, fails this script.
+# it it goes.  Each of these tests is seen to pass on core as it is.  A mutant that survives, or
+# that does not apply any more, fails this script.
 #
 # Needs CC, CFLAGS and LIBS in the environment or finds them by pkg-config; runs by
 # "make check-mutants" from a build, where config.h is.
@@ -19,6 +20,38 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$tests")
 work=$(mktemp -d "${TMPDIR:-/tmp}/zslot-mutants.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+
+# of NAME KEY: what the mutant's first lines say
+of() {
+    sed -n "s/^# $2: //p" "$tests/mutants/$1.sed"
+}
+
+# Makes $work/mutated of the file that the mutant is for, or says why not.
+mutate() { # NAME
+    local source
+    source=$(of "$1" file)
+    sed -f "$tests/mutants/$1.sed" "$top/$source" >"$work/mutated"
+    if cmp -s "$work/mutated" "$top/$source"; then
+        echo "does not apply to $source any more"
+    fi
+}
+
+only_apply=no
+[ "${1:-}" != --apply ] || { only_apply=yes && shift; }
+names=("$@")
+if [ ${#names[@]} = 0 ]; then
+    for file in "$tests"/mutants/*.sed; do
+        names+=("$(basename "$file" .sed)")
+    done
+fi
+if [ $only_apply = yes ]; then
+    status=0
+    for name in "${names[@]}"; do
+        why=$(mutate "$name")
+        [ -z "$why" ] || { echo "$name: $why" && status=1; }
+    done
+    exit $status
+fi
 
 builddir=${builddir:-$top}
 if [ ! -e "$builddir/config.h" ]; then
@@ -67,26 +100,15 @@ result() { # PROGRAM-FILE TEST
         "$work/log"
 }
 
-names=("$@")
-if [ ${#names[@]} = 0 ]; then
-    for file in "$tests"/mutants/*.sed; do
-        names+=("$(basename "$file" .sed)")
-    done
-fi
-
-survived=0
+survived=()
 for name in "${names[@]}"; do
-    mutant=$tests/mutants/$name.sed
-    source=$(sed -n 's/^# file: //p' "$mutant")
-    read -r program test < <(sed -n 's/^# test: //p' "$mutant")
-
-    sed -f "$mutant" "$top/$source" >"$work/mutated"
-    verdict=killed
-    if cmp -s "$work/mutated" "$top/$source"; then
-        verdict="does not apply to $source any more"
-    else
+    source=$(of "$name" file)
+    read -r program test < <(of "$name" test)
+    verdict=$(mutate "$name")
+    if [ -z "$verdict" ]; then
+        verdict=killed
         if [[ $source = *.h ]]; then
-            into=$(sed -n 's/^# in: //p' "$mutant")
+            into=$(of "$name" in)
             mv "$work/mutated" "$work/mutated.h"
             sed "s|^#include \"$(basename "$source")\"|#include \"$work/mutated.h\"|" "$top/$into" >"$work/mutated.c"
             source=$into
@@ -106,10 +128,10 @@ for name in "${names[@]}"; do
         esac
     fi
     printf '%-40s %s\n' "$name" "$verdict"
-    [ "$verdict" = killed ] || survived=$((survived + 1))
+    [ "$verdict" = killed ] || survived+=("$name")
 done
-if [ "$survived" != 0 ]; then
-    echo "$survived of ${#names[@]} mutants were not killed" >&2
+if [ ${#survived[@]} != 0 ]; then
+    echo "${#survived[@]} of ${#names[@]} mutants were not killed: ${survived[*]}" >&2
     exit 1
 fi
 echo "all ${#names[@]} mutants were killed"
