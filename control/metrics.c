@@ -145,6 +145,10 @@ char *metrics_text(const struct report *report, face_numbers_fn *face, void *opa
     put_gauge(out, "zslot_io_flusher",
               "whether the kernel knows that the threads serve I/O",
               report->io_flusher);
+    head(out, "zslot_oom_score_adj", "gauge",
+         "how readily the kernel ends the process when memory runs out, from -1000, "
+         "never");
+    fprintf(out, "zslot_oom_score_adj %d\n", report->oom_score_adj);
     put_ages(
         out, report, "zslot_pages_by_age", "gauge",
         "pages not accessed for so long, as the last round of the clock found them",

@@ -103,6 +103,7 @@ json_t *stats_json(const struct report *report)
     json_object_set_new(json, "memory_lock", json_boolean(report->memory_lock));
     json_object_set_new(json, "process_locked", json_boolean(report->process_locked));
     json_object_set_new(json, "io_flusher", json_boolean(report->io_flusher));
+    json_object_set_new(json, "oom_score_adj", json_integer(report->oom_score_adj));
     return json;
 }
 

@@ -4,13 +4,16 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "page.h"
 
@@ -24,6 +27,36 @@
 bool process_be_flusher(void)
 {
     return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
+}
+
+static const char oom_score_file[] = "/proc/self/oom_score_adj";
+
+int process_oom_score_adj(void)
+{
+    char text[16] = "";
+    int fd = open(oom_score_file, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return 0;
+    if (read(fd, text, sizeof text - 1) < 0)
+        text[0] = '\0';
+    close(fd);
+    return (int)strtol(text, NULL, 10);
+}
+
+bool process_be_spared(int score)
+{
+    char text[16];
+
+    if (process_oom_score_adj() != 0)
+        return true;
+    int fd = open(oom_score_file, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    int length = snprintf(text, sizeof text, "%d", score);
+    bool is_set = write(fd, text, (size_t)length) == length;
+    close(fd);
+    return is_set;
 }
 
 bool process_may_lock(void)

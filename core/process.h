@@ -1,7 +1,7 @@
 /* process.h - what the whole process needs to serve swap
  *
  * Owns:    nothing.
- * Called:  by one thread, before serving.
+ * Called:  by one thread, before serving; process_oom_score_adj() by any.
  * Locks:   none.
  * Never:   concerns the volume's own memory, which is locked as it is used (region.h).
  *
@@ -24,5 +24,14 @@ bool process_be_flusher(void);
  * memory that it has and never used, such as nbdkit's 192 MiB of zeroed tables, stays
  * out of RAM.  Mappings that are made later are not locked.  A negative errno. */
 int process_lock(void);
+
+/* How readily the kernel ends this process when memory runs out, beside its size: from -1000,
+ * never, to 1000 (proc(5), oom_score_adj).  0, which is what processes have, if it cannot be
+ * read. */
+int process_oom_score_adj(void);
+
+/* Gives this process another one, if its own is that of any process: whoever started it may
+ * have chosen one.  Whether it may (a lower one needs CAP_SYS_RESOURCE). */
+bool process_be_spared(int score);
 
 #endif

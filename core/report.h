@@ -59,6 +59,7 @@ struct report {
     struct latency_sum latencies[LATENCY_SOURCE_COUNT];
 
     bool memory_lock, process_locked, io_flusher;
+    int oom_score_adj;
 };
 
 struct parts;

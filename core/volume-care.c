@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "compact.h"
+#include "process.h"
 #include "volume-state.h"
 #include "writeback.h"
 
@@ -170,6 +171,7 @@ void volume_report(struct volume *volume, struct report *report)
         .memory_lock = volume->options.memory_lock,
         .process_locked = volume->process_locked,
         .io_flusher = volume->process_flusher,
+        .oom_score_adj = process_oom_score_adj(),
     };
     volume_stats(volume, &report->stats);
     report_make(&volume->parts, report);

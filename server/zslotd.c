@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -30,14 +29,15 @@
 #include "listen.h"
 #include "reactor.h"
 #include "notify.h"
+#include "process.h"
 #include "settings-file.h"
 #include "settings.h"
 #include "volumes.h"
 #include "workers.h"
 
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57 /* Linux 5.6 */
-#endif
+/* Whoever uses a disk that is served loses more than a process; only what the system itself cannot do
+ * without comes after it. */
+#define OOM_SCORE_ADJ (-900)
 
 struct server {
     struct settings settings;
@@ -403,9 +403,11 @@ int main(int argc, char **argv)
     }
     is_in_background = parent >= 0;
     openlog("zslotd", LOG_PID, LOG_DAEMON);
+    (void)process_be_spared(
+        OOM_SCORE_ADJ); /* where it is permitted, as the next one is */
     /* Threads inherit both. */
     block_signals(&signals);
-    (void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); /* where it is permitted */
+    (void)process_be_flusher();
     evthread_use_pthreads();
 
     if (start_all(&server) == 0) {
