@@ -17,9 +17,6 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-/* How long a client that we want to part from may take to receive its last answers. */
-#define ENDING_S 10
-
 /* A client that sends without a pause does not keep the others of its loop waiting: it is received from so often, and
  * requests are executed for so long, before they have their turn. */
 #define TURNS_MAX 4u
@@ -86,9 +83,9 @@ static void close_connection(struct connection *connection)
     close(fd);
 }
 
-static void set_deadline(struct connection *connection, time_t seconds)
+static void set_deadline(struct connection *connection, unsigned ms)
 {
-    const struct timeval after = {.tv_sec = seconds};
+    const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
     event_add(connection->deadline, &after);
 }
@@ -98,7 +95,7 @@ void connection_end(struct connection *connection)
     if (connection->state >= CONNECTION_ENDING)
         return;
     connection->state = CONNECTION_ENDING;
-    set_deadline(connection, ENDING_S);
+    set_deadline(connection, connection->loop->settings->ending_ms);
 }
 
 void connection_drop(struct connection *connection)
@@ -229,21 +226,27 @@ static void discard(struct connection *connection)
     connection->discard_bytes -= bytes;
 }
 
-/* Within a batch, of which DONE requests are: sends what is there if it is much or the first of it has waited since
- * SENT_NS, and has the others go on if the turn has been long.  When answers were sent last. */
-static uint64_t look_at_time(struct connection *connection, uint64_t sent_ns,
-                             unsigned done)
+/* Others of the loop have their turn first when this one's has been long. */
+static void pause_if_long(struct connection *connection, uint64_t now)
 {
-    /* After the last request of a batch all leave anyway. */
-    if (connection->in_end - connection->in_start < NBD_REQUEST_BYTES)
-        return sent_ns;
-    uint64_t now = reactor_now_ns();
     if (now - connection->turn_ns >= TURN_NS)
         connection->is_paused = true;
+}
+
+/* Within a batch, of which DONE requests are: sends what is there if it is much, or the first of it has waited
+ * since SENT_NS.  When answers were sent last. */
+static uint64_t send_if_held(struct connection *connection, uint64_t now,
+                             uint64_t sent_ns, unsigned done)
+{
     if (now - sent_ns < HOLD_NS && done % HOLD_ANSWERS != 0)
         return sent_ns;
     output_flush(connection);
     return now;
+}
+
+static bool is_last_of_batch(const struct connection *connection)
+{
+    return connection->in_end - connection->in_start < NBD_REQUEST_BYTES;
 }
 
 static void serve(struct connection *connection)
@@ -260,7 +263,13 @@ static void serve(struct connection *connection)
                 connection_drop(connection);
                 return;
             }
-            sent_ns = look_at_time(connection, sent_ns, done);
+            /* After the last all answers leave anyway. */
+            if (!is_last_of_batch(connection)) {
+                uint64_t now = reactor_now_ns();
+
+                pause_if_long(connection, now);
+                sent_ns = send_if_held(connection, now, sent_ns, done);
+            }
             break;
         case TRANSMIT_MORE:
             return;
@@ -464,12 +473,27 @@ static void on_again(int fd, short what, void *opaque)
     connection_go_on(connection);
 }
 
+/* What was sent before a DISC is carried out however long a backing store takes: it is little, and there
+ * comes no more. */
+static bool may_take_longer(const struct connection *connection)
+{
+    return connection->state == CONNECTION_ENDING &&
+           atomic_load(&connection->said_disc) && connection->busy > 0 &&
+           !connection->loop->is_stopping;
+}
+
 static void on_deadline(int fd, short what, void *opaque)
 {
+    struct connection *connection = opaque;
+
     (void)fd;
     (void)what;
-    connection_drop(opaque);
-    settle(opaque);
+    if (may_take_longer(connection)) {
+        set_deadline(connection, connection->loop->settings->ending_ms);
+        return;
+    }
+    connection_drop(connection);
+    settle(connection);
 }
 
 int connection_open(struct reactor *loop, int fd)
@@ -500,7 +524,7 @@ int connection_open(struct reactor *loop, int fd)
         return -ENOMEM;
     }
     reactor_add(connection);
-    set_deadline(connection, CONNECTION_NEGOTIATION_S);
+    set_deadline(connection, CONNECTION_NEGOTIATION_S * 1000);
     negotiate_begin(&connection->negotiation, settings->exports, settings->tls_mode);
     connection->out_end = (uint32_t)negotiate_greet(connection->out);
     connection_go_on(connection);

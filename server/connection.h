@@ -6,12 +6,15 @@
  * Never:   waits for the client, reads more than it has room for, or allocates while serving.
  *
  *   NEGOTIATING  --the handshake's end-->                        SERVING
- *   NEGOTIATING  --no end of it in time, a bad one-->            ENDING
+ *   NEGOTIATING  --a bad end of it-->                            ENDING
+ *   NEGOTIATING  --no end of it in time-->                       GONE
  *   NEGOTIATING  --STARTTLS, and nothing behind it-->            HANDSHAKE
  *   HANDSHAKE    --both sides are known-->                       NEGOTIATING
  *   HANDSHAKE    --they are not, or not in time-->               GONE
  *   SERVING      --DISC, or connection_end() when we stop-->     ENDING
- *   any          --the client has gone, or sends no request-->   GONE
+ *   SERVING      --what comes is no request-->                   ENDING
+ *   any          --the client has gone-->                        GONE
+ *   ENDING       --not all is answered and sent in time-->       GONE
  *   ENDING       --all is answered and sent-->                   closed
  *   GONE         --all requests have come back-->                closed
  *
@@ -24,7 +27,8 @@
  * one is not executed, and a worker looks before each page (volume_write_while()).  So does the loop
  * after a stall, after some requests of a batch, and when it is told that the client has closed.
  *
- * What was sent before a DISC is carried out, however much of it still waits in the socket: when a client
+ * What was sent before a DISC is carried out, however much of it still waits in the socket and however
+ * long workers take: when a client
  * has closed, the last bytes there say whether a DISC is to come.  With TLS they cannot be read before
  * all others, and only what has been received is known.
  *

@@ -30,6 +30,7 @@
 
 #define LOOP_CONNECTIONS_MAX 4096u
 #define REACTOR_SCRATCH_BYTES 65536u
+#define REACTOR_ENDING_MS 10000u
 
 struct workers;
 struct connection;
@@ -40,6 +41,8 @@ struct reactor_settings {
     struct tls *tls; /* NULL with TLS_OFF */
     enum tls_mode tls_mode;
     unsigned poll_us; /* 0: it does not poll */
+    /* How long a client that we want to part from may take to receive its last answers. */
+    unsigned ending_ms;
     bool lock_in_ram;
 };
 

@@ -11,7 +11,7 @@
 
 static const unsigned running_max[WORKER_KINDS] = {
     [WORKER_CACHES] = WORKERS_CACHING_MAX,
-    [WORKER_READS] = WORKERS_READING_MAX,
+    [WORKER_OTHERS] = WORKERS_OTHERS_MAX,
     [WORKER_WRITES] = WORKERS_WRITING_MAX,
 };
 
@@ -24,21 +24,58 @@ static enum worker_kind kind_of(const struct request *request)
     case NBD_CMD_WRITE_ZEROES:
         return WORKER_WRITES;
     default:
-        return WORKER_READS;
+        return WORKER_OTHERS;
     }
+}
+
+static unsigned export_of(const struct workers *workers, const struct request *request)
+{
+    return (unsigned)(connection_export(request->connection) -
+                      workers->exports->exports);
+}
+
+static struct request *take_of_kind(struct workers *workers, enum worker_kind kind)
+{
+    struct worker_kind_state *state = &workers->kinds[kind];
+    const unsigned count = workers->exports->count;
+    const unsigned share =
+        count == 1 ? running_max[kind] : 2 * (running_max[kind] - state->running);
+
+    for (unsigned i = 0; i < count && state->running < running_max[kind]; i++) {
+        unsigned export = (state->turn + i) % count;
+        struct request *request =
+            state->exports[export].running < share
+                ? request_queue_take(&state->exports[export].queue)
+                : NULL;
+
+        if (request) {
+            state->running++;
+            state->exports[export].running++;
+            state->turn = (export + 1) % count;
+            return request;
+        }
+    }
+    return NULL;
 }
 
 /* In the order of the kinds: all but the last have bounds that leave it some. */
 static struct request *take_locked(struct workers *workers)
 {
-    for (unsigned i = 0; i < WORKER_KINDS; i++)
-        if (workers->kinds[i].running < running_max[i]) {
-            struct request *request = request_queue_take(&workers->kinds[i].queue);
+    struct request *request = NULL;
 
-            if (request)
-                return request;
-        }
-    return NULL;
+    for (unsigned kind = 0; !request && kind < WORKER_KINDS; kind++)
+        request = take_of_kind(workers, kind);
+    return request;
+}
+
+/* Its request has come back, and is no longer to be looked into. */
+static void done_locked(struct workers *workers, enum worker_kind kind, unsigned export)
+{
+    workers->kinds[kind].running--;
+    workers->kinds[kind].exports[export].running--;
+    /* An export may have more now than the one that this worker takes next. */
+    if (workers->exports->count > 1)
+        pthread_cond_signal(&workers->added);
 }
 
 static void *work(void *opaque)
@@ -54,27 +91,28 @@ static void *work(void *opaque)
             pthread_cond_wait(&workers->added, &workers->mutex);
             continue;
         }
-        enum worker_kind kind = kind_of(request);
-        workers->kinds[kind].running++;
+        const enum worker_kind kind = kind_of(request);
+        const unsigned export = export_of(workers, request);
         pthread_mutex_unlock(&workers->mutex);
 
         execute_and_wait(request);
         reactor_finish(request->connection->loop, request);
 
         pthread_mutex_lock(&workers->mutex);
-        workers->kinds[kind].running--;
+        done_locked(workers, kind, export);
     }
     pthread_mutex_unlock(&workers->mutex);
     return NULL;
 }
 
-int workers_start(struct workers *workers)
+int workers_start(struct workers *workers, const struct export_table *exports)
 {
-    *workers = (struct workers){.started = 0};
+    *workers = (struct workers){.exports = exports};
     pthread_mutex_init(&workers->mutex, NULL);
     pthread_cond_init(&workers->added, NULL);
-    for (unsigned i = 0; i < WORKER_KINDS; i++)
-        request_queue_init(&workers->kinds[i].queue);
+    for (unsigned kind = 0; kind < WORKER_KINDS; kind++)
+        for (unsigned i = 0; i < exports->count; i++)
+            request_queue_init(&workers->kinds[kind].exports[i].queue);
     for (; workers->started < WORKERS_COUNT; workers->started++) {
         int r =
             pthread_create(&workers->threads[workers->started], NULL, work, workers);
@@ -89,7 +127,9 @@ int workers_start(struct workers *workers)
 void workers_add(struct workers *workers, struct request *request)
 {
     pthread_mutex_lock(&workers->mutex);
-    request_queue_add(&workers->kinds[kind_of(request)].queue, request);
+    request_queue_add(
+        &workers->kinds[kind_of(request)].exports[export_of(workers, request)].queue,
+        request);
     pthread_cond_signal(&workers->added);
     pthread_mutex_unlock(&workers->mutex);
 }

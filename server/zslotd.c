@@ -166,37 +166,9 @@ static int open_listener(struct server *server)
     return complain(&reason);
 }
 
-/* The process leaves its directory before it uses these, or takes them away. */
-static int make_absolute(const char **path)
-{
-    char here[PATH_MAX];
-    char *whole;
-
-    if (!*path || **path == '/')
-        return 0;
-    if (!getcwd(here, sizeof here) || asprintf(&whole, "%s/%s", here, *path) < 0)
-        return -1;
-    *path = whole;
-    return 0;
-}
-
-static int make_paths_absolute(struct settings *settings)
-{
-    int r = make_absolute(&settings->pid_file);
-
-    for (unsigned i = 0; r == 0 && i < settings->export_count; i++)
-        r = make_absolute(&settings->exports[i].options.control);
-    if (r < 0)
-        perror("zslotd: cannot find its directory");
-    return r;
-}
-
 static int open_all(struct server *server)
 {
     struct reason reason;
-
-    if (make_paths_absolute(&server->settings) < 0)
-        return -1;
 
     if (tls_open(&server->settings.tls, &server->tls, &reason) < 0)
         return complain(&reason);
@@ -292,9 +264,10 @@ static int start_threads(struct server *server)
         .tls = server->tls,
         .tls_mode = settings->tls.mode,
         .poll_us = settings->poll_us,
+        .ending_ms = REACTOR_ENDING_MS,
         .lock_in_ram = locks_in_ram(settings),
     };
-    int r = workers_start(&server->workers);
+    int r = workers_start(&server->workers, &server->volumes.table);
     server->loops = r < 0 ? NULL : calloc(settings->threads, sizeof *server->loops);
     if (!server->loops)
         return r < 0 ? r : -ENOMEM;
@@ -315,6 +288,12 @@ static int write_pid_file(const char *path)
         return -errno;
     fprintf(file, "%ld\n", (long)getpid());
     return fclose(file) == 0 ? 0 : -errno;
+}
+
+static void take_away_pid_file(const struct settings *settings, int status)
+{
+    if (settings->pid_file && status == EXIT_SUCCESS)
+        unlink(settings->pid_file);
 }
 
 static unsigned get_numbers(void *opaque, struct face_number numbers[FACE_NUMBERS_MAX])
@@ -376,9 +355,22 @@ static void wait_for_signal(const sigset_t *signals)
         ;
 }
 
+static bool is_ignored(int which)
+{
+    struct sigaction action;
+
+    return sigaction(which, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* A terminal that closes ends what it started, but not under nohup; in the background SIGHUP is not
+ * about a terminal, and there is nothing to read again. */
 static void block_signals(sigset_t *signals)
 {
     sigemptyset(signals);
+    if (is_in_background)
+        signal(SIGHUP, SIG_IGN);
+    else if (!is_ignored(SIGHUP))
+        sigaddset(signals, SIGHUP);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGQUIT);
@@ -421,12 +413,12 @@ int main(int argc, char **argv)
     }
     volumes_close_controls(&server.volumes); /* they tell of the loops */
     if (!stop_threads(&server)) {
-        fprintf(stderr, "zslotd: a request does not come to its end; leaving it\n");
+        say(NULL, "a request does not come to its end; leaving it");
+        take_away_pid_file(&server.settings, status);
         listen_close(&server.listener);
         _exit(EXIT_FAILURE);
     }
-    if (server.settings.pid_file && status == EXIT_SUCCESS)
-        unlink(server.settings.pid_file);
+    take_away_pid_file(&server.settings, status);
 close:
     listen_close(&server.listener);
     volumes_close(&server.volumes);

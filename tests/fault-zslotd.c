@@ -175,6 +175,14 @@ static void expect_long_ones(int fd)
 
 #define WAITING 64u
 
+/* All workers of a kind may then be one export's. */
+static void serve_one_export(void)
+{
+    ck_assert(served_stop());
+    served_next.exports = 1;
+    served_start(volume, 2, 0);
+}
+
 /* A client asks for so many stored pages by one COMMAND each; that is as much as HELD fetches. */
 static int fill_workers(uint16_t command, unsigned held)
 {
@@ -190,12 +198,13 @@ static int fill_workers(uint16_t command, unsigned held)
 
 START_TEST(fetches_leave_workers_to_writes)
 {
+    serve_one_export();
     store_all_but_the_first_ones();
     int other = served_connect(1);
     uint64_t cookie;
 
     served_enter(other);
-    int fd = fill_workers(NBD_CMD_READ, WORKERS_READING_MAX);
+    int fd = fill_workers(NBD_CMD_READ, WORKERS_OTHERS_MAX);
     served_request(other, NBD_CMD_WRITE, 1, 0, sizeof many);
     served_send(other, many, sizeof many);
     ck_assert_uint_eq(served_reply(other, &cookie), 0);
@@ -209,8 +218,32 @@ START_TEST(fetches_leave_workers_to_writes)
 }
 END_TEST
 
+/* What one export's clients wait for holds up those of another no longer than it takes to do. */
+START_TEST(fetches_of_one_export_leave_workers_to_another)
+{
+    uint64_t cookie;
+
+    store_all_but_the_first_ones();
+    int other = served_connect(1);
+    served_enter_export(other, "other");
+    int fd = fill_workers(NBD_CMD_READ, WORKERS_OTHERS_MAX / 2);
+    /* A read of what is in RAM, for a worker, by another export; twice, so that those of the first
+     * have had every chance to take what there is. */
+    for (unsigned i = 0; i < 2; i++)
+        expect_long_ones(other);
+    faulty_release(faulty, BACKING_READ, 0);
+    for (unsigned i = 0; i < WAITING; i++) {
+        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+        served_receive(fd, got, PAGE);
+    }
+    close(fd);
+    close(other);
+}
+END_TEST
+
 START_TEST(cache_requests_leave_workers_to_others)
 {
+    serve_one_export();
     store_all_but_the_first_ones();
     int other = served_connect(1);
     uint64_t cookie;
@@ -250,6 +283,7 @@ START_TEST(a_write_of_a_client_that_has_gone_is_not_carried_out)
 {
     uint64_t cookie;
 
+    serve_one_export();
     store_all_but_the_first();
     int fd = served_connect(0), busy = served_connect(1);
     served_enter(fd);
@@ -319,6 +353,64 @@ START_TEST(what_was_sent_before_a_disc_is_carried_out)
     faulty_release(faulty, BACKING_READ, 0);
     served_wait_connections(0);
     /* teardown compares all of the volume */
+}
+END_TEST
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The backing store answers long after the time that a client has to take its last answers. */
+START_TEST(what_was_sent_before_a_disc_waits_for_a_slow_store)
+{
+    unsigned more = WORKERS_WRITING_MAX + 4;
+    uint64_t cookie, until;
+
+    ck_assert(served_stop());
+    served_next = (struct served_next){.ending_ms = 10, .exports = 1};
+    served_start(volume, 1, 0);
+    store_all_but_the_first();
+    int fd = served_connect(0), other = served_connect(0);
+    served_enter(fd);
+    served_enter(other);
+    faulty_hold_fetches(faulty);
+    for (unsigned i = 1; i <= more; i++) {
+        served_request(fd, NBD_CMD_WRITE, i, i * PAGE + 10, 100);
+        served_send(fd, data, 100);
+        model_write(&model, i * PAGE + 10, 100, data);
+    }
+    served_request(fd, NBD_CMD_DISC, 0, 0, 0);
+    close(fd);
+    faulty_wait_held(faulty, BACKING_READ, WORKERS_WRITING_MAX);
+    /* The loop is at work meanwhile, and its time has passed several times. */
+    for (until = now_ms() + 100; now_ms() < until;) {
+        served_request(other, NBD_CMD_READ, 1, 0, PAGE);
+        ck_assert_uint_eq(served_reply(other, &cookie), 0);
+        served_receive(other, got, PAGE);
+    }
+    faulty_release(faulty, BACKING_READ, 0);
+    served_wait_connections(1);
+    close(other);
+    /* teardown compares all of the volume */
+}
+END_TEST
+
+/* It holds what it was to be sent no longer than the time for that. */
+START_TEST(who_takes_no_answers_after_a_disc_is_parted_from)
+{
+    ck_assert(served_stop());
+    served_next.ending_ms = 10;
+    served_start(volume, 1, 0);
+    int fd = served_connect(0);
+    served_enter(fd);
+    served_request(fd, NBD_CMD_READ, 1, 0, 300 * PAGE);
+    served_request(fd, NBD_CMD_DISC, 0, 0, 0);
+    served_wait_connections(0);
+    close(fd);
 }
 END_TEST
 
@@ -461,10 +553,13 @@ HARNESS_MAIN_WITH("fault-zslotd", setup, teardown,
                   a_partial_write_of_a_stored_page_does_not_hold_up_others,
                   a_fetch_that_fails_is_eio_and_the_connection_goes_on,
                   fetches_leave_workers_to_writes,
+                  fetches_of_one_export_leave_workers_to_another,
                   cache_requests_leave_workers_to_others,
                   a_long_cache_request_of_who_has_gone_is_given_up,
                   a_write_of_a_client_that_has_gone_is_not_carried_out,
                   what_was_sent_before_a_disc_is_carried_out,
+                  what_was_sent_before_a_disc_waits_for_a_slow_store,
+                  who_takes_no_answers_after_a_disc_is_parted_from,
                   requests_behind_a_stall_are_not_carried_out_for_who_has_gone,
                   stopping_answers_what_was_taken_in,
                   stopping_closes_the_socket_of_who_waits_for_a_store_that_hangs,

@@ -51,7 +51,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     must(volume_open(&options, &volume, &reason) == 0);
     must(volume_start(volume, &reason) == 0);
     export = (struct export){"", NULL, volume_size_bytes(volume), volume};
-    must(workers_start(&workers) == 0);
+    must(workers_start(&workers, &table) == 0);
     must(reactor_start(&loop, &settings) == 0);
     return 0;
 }

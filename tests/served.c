@@ -23,19 +23,25 @@ static struct workers workers;
 static struct reactor *loops;
 static unsigned reactor_count;
 
+static const struct served_next usual = {.ending_ms = REACTOR_ENDING_MS, .exports = 2};
+struct served_next served_next = {.ending_ms = REACTOR_ENDING_MS, .exports = 2};
+
 static void start(struct volume *volume, unsigned threads)
 {
     evthread_use_pthreads();
     exports[0] = (struct export){"", NULL, volume_size_bytes(volume), volume};
     exports[1] = (struct export){"other", NULL, volume_size_bytes(volume), volume};
+    table.count = served_next.exports;
     settings.exports = &table;
     settings.workers = &workers;
-    ck_assert_int_eq(workers_start(&workers), 0);
+    settings.ending_ms = served_next.ending_ms;
+    ck_assert_int_eq(workers_start(&workers, &table), 0);
     reactor_count = threads;
     loops = calloc(threads, sizeof *loops);
     ck_assert_ptr_nonnull(loops);
     for (unsigned i = 0; i < threads; i++)
         ck_assert_int_eq(reactor_start(&loops[i], &settings), 0);
+    served_next = usual;
 }
 
 void served_start(struct volume *volume, unsigned threads, unsigned poll_us)
@@ -134,7 +140,7 @@ bool served_is_closed(int fd)
     return got == 0 || errno == ECONNRESET;
 }
 
-void served_enter(int fd)
+void served_enter_export(int fd, const char *name)
 {
     uint8_t greeting[18], hello[20] = {0}, answer[10];
 
@@ -142,9 +148,16 @@ void served_enter(int fd)
     nbd_put32(hello, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
     nbd_put64(hello + 4, NBD_OPTION_MAGIC);
     nbd_put32(hello + 12, NBD_OPT_EXPORT_NAME);
+    nbd_put32(hello + 16, (uint32_t)strlen(name));
     served_send(fd, hello, sizeof hello);
+    served_send(fd, name, strlen(name));
     served_receive(fd, answer, sizeof answer);
     ck_assert_uint_eq(nbd_get64(answer), exports[0].bytes);
+}
+
+void served_enter(int fd)
+{
+    served_enter_export(fd, "");
 }
 
 size_t served_make_request(uint8_t *out, uint16_t type, uint64_t cookie,

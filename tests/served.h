@@ -17,6 +17,13 @@
 #include "reactor.h"
 #include "volume.h"
 
+/* For the next start, which takes the usual ones again for those after it. */
+struct served_next {
+    unsigned ending_ms;
+    unsigned exports; /* 1: without "other" */
+};
+extern struct served_next served_next;
+
 /* VOLUME as the exports "" and "other", by THREADS loops. */
 void served_start(struct volume *volume, unsigned threads, unsigned poll_us);
 
@@ -45,8 +52,10 @@ void served_receive(int fd, void *out, size_t bytes);
 /* Whether the server has closed; bytes before that are thrown away. */
 bool served_is_closed(int fd);
 
-/* Reads the greeting and negotiates by EXPORT_NAME without zeroes; simple replies then. */
+/* Reads the greeting and negotiates by EXPORT_NAME without zeroes; simple replies then.  The empty
+ * name, or another. */
 void served_enter(int fd);
+void served_enter_export(int fd, const char *name);
 
 /* Writes one to OUT; how many bytes. */
 size_t served_make_request(uint8_t *out, uint16_t type, uint64_t cookie,
