@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# mutants.sh - proves that the tests of core can fail
+# mutants.sh - proves that the tests of core and server can fail
 #
 #   tests/mutants.sh [NAME...]       all mutants, or those named
 #   tests/mutants.sh --apply         only whether each still changes its file
 #
-# Each tests/mutants/NAME.sed breaks one thing in one file of core; its first lines say which file,
+# Each tests/mutants/NAME.sed breaks one thing in one file; its first lines say which file,
 # and which test must then fail, by program and name; of a header also into which file that includes
-# it it goes.  Each of these tests is seen to pass on core as it is.  A mutant that survives, or
+# it it goes.  Each of these tests is seen to pass on what is there.  A mutant that survives, or
 # that does not apply any more, fails this script.
 #
 # Needs CC, CFLAGS and LIBS in the environment or finds them by pkg-config; runs by
@@ -60,9 +60,9 @@ if [ ! -e "$builddir/config.h" ]; then
 fi
 read -r -a cc <<<"${CC:-cc}"
 read -r -a libs <<<"${LIBS:-$(pkg-config --libs check libzstd liblz4 libxxhash \
-    libevent libevent_pthreads liburing blkid libnbd)} -lpthread"
+    libevent libevent_pthreads liburing blkid libnbd gnutls)} -lpthread"
 flags=(-std=gnu11 -O1 -g -w -D_GNU_SOURCE -DZSLOT_GATES=1 -DZSLOT_DEBUG=1
-    -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$tests")
+    -iquote "$builddir" -iquote "$top" -iquote "$top/core" -iquote "$top/control" -iquote "$top/server" -iquote "$tests")
 # A mutant may wait for ever.
 export ZSLOT_TEST_CHECK_S=1 CK_DEFAULT_TIMEOUT=20 CK_VERBOSITY=verbose ZSLOT_TEST_OPS=${ZSLOT_TEST_OPS:-100}
 
@@ -70,21 +70,25 @@ compile() { # SOURCE OBJECT
     "${cc[@]}" "${flags[@]}" -c -o "$2" "$1"
 }
 
-mkdir -p "$work/core"
-for source in "$top"/core/*.c; do
-    compile "$source" "$work/core/$(basename "$source" .c).o"
+mkdir -p "$work/objects"
+for source in "$top"/core/*.c "$top"/server/*.c; do
+    case $source in
+    */zslotd.c | */notify.c | */volumes.c) ;; # main(), and what it alone uses
+    *) compile "$source" "$work/objects/$(basename "$source" .c).o" ;;
+    esac
 done
 helpers=()
-for helper in harness actor sample model race backing-faulty policy stages stored journal statedir; do
+for helper in harness actor sample model race backing-faulty policy stages stored journal statedir \
+    server served; do
     compile "$tests/$helper.c" "$work/$helper.o"
     helpers+=("$work/$helper.o")
 done
 
-# Links test PROGRAM with the objects of core, the mutated one instead of its like if there is one.
+# Links test PROGRAM with all objects, the mutated one instead of its like if there is one.
 link() { # PROGRAM OUTPUT [MUTATED-NAME]
     local objects=() object
     [ -e "$work/$1.o" ] || compile "$tests/$1.c" "$work/$1.o"
-    for object in "$work"/core/*.o; do
+    for object in "$work"/objects/*.o; do
         if [ "$(basename "$object" .o)" = "${3:-}" ]; then
             object=$work/mutated.o
         fi
