@@ -11,9 +11,11 @@
 #include "arguments.h"
 #include "descriptors.h"
 #include "dial.h"
+#include "export-note.h"
 #include "keep.h"
 #include "kernel.h"
 #include "handshake.h"
+#include "in-use.h"
 #include "resident.h"
 #include "swap-area.h"
 #include "why.h"
@@ -27,8 +29,7 @@
 #include <unistd.h>
 
 enum {
-    BLOCK = 4096, /* each request is whole pages */
-    CAN_MULTI_CONN = 1 << 8,
+    BLOCK = 4096,       /* each request is whole pages */
     WAIT_MS = 1000,     /* between attempts, with --wait */
     SETTLE_TRIES = 100, /* of 50 ms, for the kernel to have done what it was asked */
 };
@@ -74,7 +75,7 @@ static int first_dial(struct server *server, struct export_info *info, struct wh
     }
 }
 
-static int check_export(const struct export_info *info, struct why *why)
+static int check_export(struct export_info *info, struct why *why)
 {
     if (info->size_bytes < BLOCK)
         return why_set(why, "the export has %llu bytes; it takes at least %d",
@@ -82,8 +83,10 @@ static int check_export(const struct export_info *info, struct why *why)
     if (info->minimum_block_bytes > BLOCK)
         return why_set(why, "the server wants requests of %u bytes and more",
                        info->minimum_block_bytes);
-    if (!(info->flags & CAN_MULTI_CONN) && arguments.connections > 1)
+    if (!(info->flags & HANDSHAKE_MULTI_CONN))
         arguments.connections = 1;
+    if (arguments.connections == 1 && !arguments.adopt)
+        info->flags &= ~HANDSHAKE_MULTI_CONN;
     return 0;
 }
 
@@ -124,6 +127,8 @@ static int connect_device(struct kernel *kernel, struct keep *keep, int first,
 static int adopt_device(struct keep *keep, int first, struct why *why)
 {
     const uint64_t size_bytes = kernel_size_bytes(arguments.index);
+    struct export_info before;
+    bool is_noted;
 
     close(first);
     if (!kernel_is_connected(arguments.index))
@@ -132,8 +137,14 @@ static int adopt_device(struct keep *keep, int first, struct why *why)
         return why_set(why, "%s has %llu bytes and the export %llu: it is another one",
                        device, (unsigned long long)size_bytes,
                        (unsigned long long)keep->export_info.size_bytes);
-    if (resident_check_export(arguments.index, keep->export_info.description, why))
+    if (export_note_read(arguments.index, &is_noted, &before, why))
         return -1;
+    if (is_noted) {
+        if (handshake_is_same(&before, &keep->export_info, why))
+            return -1;
+        /* It goes on as what it was, also if this server can do more. */
+        keep->export_info = before;
+    }
     /* Links may have died while nobody looked. */
     keep->dead = keep->connections;
     return 0;
@@ -207,7 +218,7 @@ static int attach(struct why *why)
         return -1;
     /* Before anybody may have to adopt it. */
     const bool is_noted =
-        resident_note_export(arguments.index, keep.export_info.description, why) == 0;
+        export_note_write(arguments.index, &keep.export_info, why) == 0;
     const pid_t resident = is_noted ? start_resident(&keep, lock, why) : -1;
     if (resident > 0 && wait_until(true, why) == 0 &&
         (!arguments.swap || arguments.adopt || make_swap(why) == 0))
@@ -232,8 +243,11 @@ static int detach(struct why *why)
         return why_set(why, "%s is not connected", device);
     if (swap_area_off(device, why))
         return -1;
+    if (in_use_check(arguments.index, why))
+        return -1;
     if (resident_end(arguments.index, why))
         return -1;
+    export_note_remove(arguments.index);
     if (kernel_disconnect(&kernel, arguments.index, why))
         return -1;
     return wait_until(false, why);

@@ -40,8 +40,9 @@ enum {
     INFO_BLOCK_SIZE = 3,
 
     TRANSMISSION_READ_ONLY = 2,
-    TRANSMISSION_FEATURES =
-        1 << 2 | 1 << 3 | 1 << 5 | 1 << 6, /* flush FUA trim zeroes */
+    TRANSMISSION_FEATURES = 1 << 2 | 1 << 3 | 1 << 5 |
+                            1 << 6 | /* flush FUA trim zeroes */
+                            HANDSHAKE_MULTI_CONN,
 
     REPLIES_MAX = 32,
     DEVICE_BLOCK = 4096, /* what the kernel's requests are multiples of */

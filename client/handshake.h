@@ -20,6 +20,9 @@
 
 enum { HANDSHAKE_NAME_MAX = 4096, HANDSHAKE_IDENTITY_MAX = 256, HANDSHAKE_S = 30 };
 
+/* Of export_info.flags: a flush by one connection is one of all. */
+enum { HANDSHAKE_MULTI_CONN = 1 << 8 };
+
 /* What the server said of its export. The canonical name and the description are empty when it has
  * none, and cut when they are longer; both are taken for what identifies the export. */
 struct export_info {
@@ -33,7 +36,8 @@ struct export_info {
 /* Ends within HANDSHAKE_S, and what one receiving may take on that socket. */
 int handshake(int socket, const char *name, struct export_info *info, struct why *why);
 
-/* -1, and why, if "now" cannot be what "before" was. */
+/* -1, and why, if "now" cannot be what "before" was, or cannot do what that could.  Who has one
+ * connection does not need HANDSHAKE_MULTI_CONN, and takes it out of "before". */
 int handshake_is_same(const struct export_info *before, const struct export_info *now,
                       struct why *why);
 

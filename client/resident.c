@@ -24,8 +24,6 @@
 #define PR_SET_IO_FLUSHER 57
 #endif
 
-#define EXPORT_TEXT_MAX 256 /* as HANDSHAKE_IDENTITY_MAX */
-
 static int log_fd = -1;
 static uint32_t device;
 
@@ -76,48 +74,6 @@ void resident_sign(int lock)
         resident_log("cannot write its process number: %s", strerror(errno));
 }
 
-static void export_path(uint32_t index, char *path, size_t path_bytes)
-{
-    snprintf(path, path_bytes, "/run/zslot-attach-nbd%u.export", index);
-}
-
-int resident_note_export(uint32_t index, const char *description, struct why *why)
-{
-    char path[64];
-    const size_t length = strlen(description);
-
-    export_path(index, path, sizeof path);
-    const int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-    const ssize_t written = fd < 0 ? -1 : write(fd, description, length);
-    const int error = written < 0 ? errno : ENOSPC;
-
-    if (fd >= 0)
-        close(fd);
-    if (written != (ssize_t)length)
-        return why_set(why, "%s: %s", path, strerror(error));
-    return 0;
-}
-
-int resident_check_export(uint32_t index, const char *description, struct why *why)
-{
-    char path[64], kept[EXPORT_TEXT_MAX];
-
-    export_path(index, path, sizeof path);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : why_set(why, "%s: %s", path, strerror(errno));
-    const ssize_t length = read(fd, kept, sizeof kept);
-    const int error = errno;
-    close(fd);
-    if (length < 0)
-        return why_set(why, "%s: %s", path, strerror(error));
-    if ((size_t)length != strlen(description) || memcmp(kept, description, length))
-        return why_set(
-            why, "it is another export: it says \"%s\", and before it was \"%.*s\"",
-            description, (int)length, kept);
-    return 0;
-}
-
 int resident_end(uint32_t index, struct why *why)
 {
     char path[64], text[16] = "";
@@ -142,8 +98,6 @@ int resident_end(uint32_t index, struct why *why)
         while (flock(fd, LOCK_EX) && errno == EINTR)
             ;
     }
-    unlink(path);
-    export_path(index, path, sizeof path);
     unlink(path);
     close(fd);
     return 0;

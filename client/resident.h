@@ -1,7 +1,6 @@
 /* resident.h - a process that works while the kernel has no memory, and that can be found
  *
- * Owns:    the lock of a device, /run/zslot-attach-nbdN.pid: one process looks after a device; and
- *          beside it nbdN.export, what the server said of the export that the device is.
+ * Owns:    the lock of a device, /run/zslot-attach-nbdN.pid: one process looks after a device.
  * Called:  at the start of a process, resident_log() also later.
  * Locks:   that file (flock).
  * Never:   fails because something of resident_become() is not permitted; it says so in the log.
@@ -20,12 +19,6 @@ int resident_lock(uint32_t index, struct why *why);
 
 /* Writes this process's number into the file. */
 void resident_sign(int lock);
-
-/* Keeps what the server said of the export, for a process that looks after the device later. */
-int resident_note_export(uint32_t index, const char *description, struct why *why);
-
-/* Whether the server still says that: -1 and a sentence if not.  Nothing was kept: 0. */
-int resident_check_export(uint32_t index, const char *description, struct why *why);
 
 /* Ends the process that has the lock, if there is one, and waits until it is gone. */
 int resident_end(uint32_t index, struct why *why);

@@ -8,6 +8,7 @@
 . "$(dirname "$0")/host.sh"
 
 programs="zslot-attach"
+modules="crc32c_generic ext4"
 touched_mib=$(long 512 144)
 passes=2
 
@@ -38,6 +39,11 @@ guest() {
     refused 'holds something (ext2)' --swap
     is_not_connected nbd0 || fail "it is connected after a refusal"
     hold 0
+    # a_mounted_device_is_not_detached
+    mount -t ext2 /dev/nbd0 /mnt || fail "mount"
+    ! zslot-attach --detach /dev/nbd0 2>/tmp/refused || fail "--detach under a file system"
+    grep -q 'mounted at /mnt' /tmp/refused || fail "--detach: $(cat /tmp/refused)"
+    echo still >/mnt/there && umount /mnt || fail "umount"
     dd if=/dev/zero of=/dev/nbd0 bs=4096 count=4 conv=fsync 2>/dev/null
     let_go 0
 
@@ -71,9 +77,11 @@ guest() {
     until_true 60 has_said 'connected again' || fail "it is not connected to the old one"
     check_files /dev/nbd0 1 5 1
 
-    # a_device_without_one_is_adopted
+    # a_device_without_one_is_adopted, by what it was
     kill -KILL "$resident"
     refused 'in use'
+    mark read-only
+    refused 'the export is read-only now' --adopt --connections 2
     mark killed
     hold 0 --adopt --connections 2
     until_true 60 has_said 'connected again' || fail "what died before was not connected"
@@ -94,6 +102,10 @@ on_mark() {
     pass-* | same | killed)
         kill_server 0
         disk
+        ;;
+    read-only)
+        kill_server 0
+        serve_again 0 serve -r file "$directory/disk"
         ;;
     other)
         kill_server 0

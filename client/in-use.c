@@ -1,0 +1,106 @@
+/* in-use.c - who would lose something if a device were disconnected
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include "in-use.h"
+
+#include <ctype.h>
+#include <glob.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether SOURCE is the device, or one of its partitions: nbd0p1. */
+static bool is_of_device(const char *source, uint32_t index)
+{
+    char device[32];
+    const int length = snprintf(device, sizeof device, "/dev/nbd%u", index);
+
+    if (strncmp(source, device, length) != 0)
+        return false;
+    return source[length] == '\0' ||
+           (source[length] == 'p' && isdigit((unsigned char)source[length + 1]));
+}
+
+/* The numbers of a device, "43:0", from sysfs; or "" if it has none. */
+static void numbers_of(const char *path, char *numbers, size_t bytes)
+{
+    FILE *file = fopen(path, "re");
+
+    if (!file || !fgets(numbers, bytes, file))
+        numbers[0] = '\0';
+    numbers[strcspn(numbers, "\n")] = '\0';
+    if (file)
+        fclose(file);
+}
+
+/* What is mounted by another name of the device, such as /dev/disk/by-label/..., has its numbers. */
+static bool has_numbers(const char *numbers, uint32_t index)
+{
+    char pattern[96], one[32];
+    bool found = false;
+    glob_t files;
+
+    /* Of the disk, and of its partitions. */
+    snprintf(pattern, sizeof pattern, "/sys/block/nbd%u{,/nbd%up*}/dev", index, index);
+    if (glob(pattern, GLOB_BRACE, NULL, &files) != 0)
+        return false;
+    for (size_t i = 0; i < files.gl_pathc && !found; i++) {
+        numbers_of(files.gl_pathv[i], one, sizeof one);
+        found = strcmp(one, numbers) == 0;
+    }
+    globfree(&files);
+    return found;
+}
+
+int in_use_check_mounts(const char *mounts, uint32_t index, struct why *why)
+{
+    FILE *file = fopen(mounts, "re");
+    char *line = NULL;
+    size_t room = 0;
+    int result = 0;
+
+    /* Without /proc nobody can say. */
+    while (file && result == 0 && getline(&line, &room, file) > 0) {
+        char numbers[32], where[128], source[128];
+        const char *end = strstr(line, " - ");
+
+        if (end && sscanf(line, "%*s %*s %31s %*s %127s", numbers, where) == 2 &&
+            sscanf(end, " - %*s %127s", source) == 1 &&
+            (is_of_device(source, index) || has_numbers(numbers, index)))
+            result = why_set(why, "/dev/nbd%u is mounted at %.100s: unmount it first",
+                             index, where);
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    return result;
+}
+
+static int check_holders(uint32_t index, struct why *why)
+{
+    char pattern[96];
+    glob_t holders;
+    int result = 0;
+
+    snprintf(pattern, sizeof pattern, "/sys/block/nbd%u{,/nbd%up*}/holders/*", index,
+             index);
+    if (glob(pattern, GLOB_BRACE, NULL, &holders) != 0)
+        return 0;
+    if (holders.gl_pathc > 0)
+        result = why_set(why, "/dev/nbd%u is a part of /dev/%.100s: take it out first",
+                         index, basename(holders.gl_pathv[0]));
+    globfree(&holders);
+    return result;
+}
+
+int in_use_check(uint32_t index, struct why *why)
+{
+    return in_use_check_mounts("/proc/self/mountinfo", index, why) < 0
+               ? -1
+               : check_holders(index, why);
+}

@@ -1,0 +1,77 @@
+/* unit-in-use.c - client/in-use.h: lines of mountinfo
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include "client/in-use.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+static char path[64];
+static struct why why;
+
+static void setup(void)
+{
+    snprintf(path, sizeof path, "/tmp/zslot-mounts-%d", (int)getpid());
+    memset(&why, 0, sizeof why);
+}
+
+static void teardown(void)
+{
+    unlink(path);
+}
+
+static int check(uint32_t index, const char *line)
+{
+    FILE *file = fopen(path, "we");
+
+    ck_assert_ptr_nonnull(file);
+    fprintf(file, "21 1 0:19 / /proc rw,relatime shared:12 - proc proc rw\n%s", line);
+    fclose(file);
+    return in_use_check_mounts(path, index, &why);
+}
+
+/* Numbers that no device has. */
+#define LINE(source)                                                                   \
+    "36 35 4000:7 / /mnt rw,noatime shared:1 master:2 - ext4 " source " rw\n"
+
+START_TEST(a_mounted_device_is_in_use)
+{
+    ck_assert_int_eq(check(0, LINE("/dev/nbd0")), -1);
+    ck_assert_ptr_nonnull(strstr(why.sentence, "/dev/nbd0 is mounted at /mnt"));
+    /* Without the optional fields, as in a container. */
+    ck_assert_int_eq(check(12, "36 35 0:43 / /mnt rw - btrfs /dev/nbd12 rw\n"), -1);
+}
+END_TEST
+
+START_TEST(so_is_one_whose_partition_is_mounted)
+{
+    ck_assert_int_eq(check(1, LINE("/dev/nbd1p2")), -1);
+}
+END_TEST
+
+START_TEST(other_devices_are_not_it)
+{
+    ck_assert_int_eq(check(1, LINE("/dev/nbd12")), 0);
+    ck_assert_int_eq(check(1, LINE("/dev/nbd")), 0);
+    ck_assert_int_eq(check(1, LINE("/dev/nbd1p")), 0);
+    ck_assert_int_eq(check(1, LINE("nbd1")), 0);
+    ck_assert_int_eq(check(1, LINE("/dev/sda1")), 0);
+}
+END_TEST
+
+START_TEST(lines_that_are_none_are_passed_over)
+{
+    ck_assert_int_eq(check(0, "\n - \nx - y\n1 2 3 4 5\n - ext4 /dev/nbd0 rw\n"), 0);
+    ck_assert_int_eq(in_use_check_mounts("/nowhere", 0, &why), 0);
+}
+END_TEST
+
+HARNESS_MAIN_WITH("unit-in-use", setup, teardown, a_mounted_device_is_in_use,
+                  so_is_one_whose_partition_is_mounted, other_devices_are_not_it,
+                  lines_that_are_none_are_passed_over)
