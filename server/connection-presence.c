@@ -66,8 +66,10 @@ static size_t peek_tail(const struct connection *connection,
 }
 
 /* Of a client that has closed: whether a DISC is the last that it has sent. */
-static bool ends_with_disc(const struct connection *connection)
+static bool ends_with_disc(struct connection *connection)
 {
+    if (connection->tls)
+        connection_take_rest(connection);
     uint8_t tail[NBD_REQUEST_BYTES];
     size_t there = connection->tls ? 0 : peek_tail(connection, tail);
     uint32_t in = connection->in_end - connection->in_start;

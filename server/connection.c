@@ -287,6 +287,11 @@ static void serve(struct connection *connection)
     }
 }
 
+static bool is_filled(const struct request *request)
+{
+    return request->filled_bytes == request->nbd.bytes;
+}
+
 /* CLOSED: the client will send no more than has come. */
 static void handle(struct connection *connection, bool closed)
 {
@@ -296,6 +301,8 @@ static void handle(struct connection *connection, bool closed)
         connection_drop(connection);
         return;
     }
+    if (connection->filling && is_filled(connection->filling))
+        transmit_filled(connection);
     serve(connection);
     if (connection->in_start == connection->in_end)
         connection->in_start = connection->in_end = 0;
@@ -306,7 +313,7 @@ static uint32_t room_to_receive(struct connection *connection, uint8_t **to)
 {
     struct request *filling = connection->filling;
 
-    if (filling) {
+    if (filling && !is_filled(filling)) {
         *to = filling->data + filling->filled_bytes;
         return filling->nbd.bytes - filling->filled_bytes;
     }
@@ -320,17 +327,15 @@ static uint32_t room_to_receive(struct connection *connection, uint8_t **to)
     return CONNECTION_IN_BYTES - connection->in_end;
 }
 
+/* What was received where room_to_receive() said. */
 static void take_in(struct connection *connection, uint32_t bytes)
 {
     struct request *filling = connection->filling;
 
-    if (!filling) {
+    if (filling && !is_filled(filling))
+        filling->filled_bytes += bytes;
+    else
         connection->in_end += bytes;
-        return;
-    }
-    filling->filled_bytes += bytes;
-    if (filling->filled_bytes == filling->nbd.bytes)
-        transmit_filled(connection);
 }
 
 /* How many bytes, 0 at the end, or a negative errno. */
@@ -340,6 +345,20 @@ static ssize_t receive_some(struct connection *connection, uint8_t *to, uint32_t
         return tls_receive(connection->tls, to, room);
     ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT);
     return got < 0 ? -errno : got;
+}
+
+void connection_take_rest(struct connection *connection)
+{
+    for (;;) {
+        uint8_t *to;
+        uint32_t room = room_to_receive(connection, &to);
+        ssize_t got = room > 0 ? receive_some(connection, to, room) : 0;
+
+        if (got <= 0)
+            return;
+        take_in(connection, (uint32_t)got);
+        connection->is_stalled = true; /* or nobody would look at it */
+    }
 }
 
 /* Whether there may be more. */

@@ -30,7 +30,8 @@
  * What was sent before a DISC is carried out, however much of it still waits in the socket and however
  * long workers take: when a client
  * has closed, the last bytes there say whether a DISC is to come.  With TLS they cannot be read before
- * all others, and only what has been received is known.
+ * all others: these are received, and none of them is executed before the end is known.  If that does not come
+ * within the room for one client's requests, it is taken for gone.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -132,6 +133,10 @@ bool connection_is_there(struct connection *connection);
 /* The same for the loop. */
 bool connection_is_wanted(struct connection *connection);
 void connection_answer_asked(struct connection *connection);
+
+/* Of a client with TLS that has closed: receives the rest of what it has sent, as far as there is room,
+ * without executing any of it; whoever is stalled then goes on with it. */
+void connection_take_rest(struct connection *connection);
 
 /* -- What others ask. -- */
 

@@ -307,6 +307,82 @@ START_TEST(a_handshake_that_stands_still_holds_nobody_up)
 }
 END_TEST
 
+/* A client's end of a pipe of bytes, and the server's: what comes in at one goes out of the other, until the
+ * first closes; then the other closes with what it has just been sent unread. */
+static void pass_on(int client_end, int server_end)
+{
+    static char buffer[65536];
+    fd_set set;
+    ssize_t n = 1;
+
+    while (n > 0) {
+        FD_ZERO(&set);
+        FD_SET(server_end, &set);
+        FD_SET(client_end, &set);
+        int most = server_end > client_end ? server_end : client_end;
+        ck_assert_int_gt(select(most + 1, &set, NULL, NULL, NULL), 0);
+        if (FD_ISSET(server_end, &set)) {
+            n = recv(server_end, buffer, sizeof buffer, 0);
+            if (n > 0)
+                (void)!send(client_end, buffer, (size_t)n, MSG_NOSIGNAL);
+        }
+        if (n > 0 && FD_ISSET(client_end, &set)) {
+            n = recv(client_end, buffer, sizeof buffer, 0);
+            if (n > 0)
+                served_send(server_end, buffer, (size_t)n);
+        }
+    }
+    close(server_end);
+    close(client_end);
+}
+
+#define SMALL 32u
+static unsigned char large[MIB], small[SMALL][PAGE];
+
+/* Sends a large write, small ones and a DISC, and waits for no answer. */
+static void *write_and_go(void *opaque)
+{
+    int r;
+    struct nbd_handle *nbd = client_of(*(int *)opaque, "alice", &r);
+
+    NBD_OK(r);
+    NBD_OK(nbd_aio_pwrite(nbd, large, sizeof large, 2 * MIB, NBD_NULL_COMPLETION, 0));
+    for (unsigned i = 0; i < SMALL; i++)
+        NBD_OK(nbd_aio_pwrite(nbd, small[i], PAGE, 4 * MIB + i * PAGE,
+                              NBD_NULL_COMPLETION, 0));
+    NBD_OK(nbd_aio_disconnect(nbd, 0));
+    while (nbd_aio_is_processing(nbd) && nbd_poll(nbd, -1) >= 0)
+        ;
+    nbd_close(nbd);
+    return NULL;
+}
+
+/* All of it is on its way when the client has gone. */
+START_TEST(what_was_sent_before_a_disc_is_carried_out)
+{
+    uint64_t seed = 0;
+
+    for (unsigned turn = 0; turn < 20; turn++) {
+        pthread_t thread;
+        int ours[2];
+
+        for (unsigned i = 0; i < MIB / PAGE; i++)
+            sample_page(SAMPLE_RANDOM, ++seed, large + i * PAGE);
+        for (unsigned i = 0; i < SMALL; i++)
+            sample_page(SAMPLE_RANDOM, ++seed, small[i]);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ours), 0);
+        int server_end = served_connect(turn % 2);
+        ck_assert_int_eq(pthread_create(&thread, NULL, write_and_go, &ours[0]), 0);
+        pass_on(ours[1], server_end);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        served_wait_connections(0);
+        model_write(&model, 2 * MIB, sizeof large, large);
+        model_write(&model, 4 * MIB, sizeof small, small);
+        model_compare_all(&model, volume);
+    }
+}
+END_TEST
+
 /* In a thread: in a child nothing that another thread of this process had locked would come free. */
 static void *try_to_come_in(void *opaque)
 {
@@ -424,5 +500,6 @@ HARNESS_MAIN_WITH("fault-zslotd-tls", setup, teardown, all_lengths_come_and_go,
                   a_handshake_that_stands_still_holds_nobody_up,
                   a_client_may_go_at_any_byte_of_the_handshake,
                   a_client_that_does_not_read_holds_nobody_up_and_gets_all_later,
+                  what_was_sent_before_a_disc_is_carried_out,
                   stopping_ends_handshakes_and_sessions,
                   where_it_may_be_both_kinds_of_clients_come_in)

@@ -43,7 +43,8 @@ guest() {
     mount -t ext2 /dev/nbd0 /mnt || fail "mount"
     ! zslot-attach --detach /dev/nbd0 2>/tmp/refused || fail "--detach under a file system"
     grep -q 'mounted at /mnt' /tmp/refused || fail "--detach: $(cat /tmp/refused)"
-    echo still >/mnt/there && umount /mnt || fail "umount"
+    echo still >/mnt/there || fail "it cannot be written any more"
+    umount /mnt || fail "umount"
     dd if=/dev/zero of=/dev/nbd0 bs=4096 count=4 conv=fsync 2>/dev/null
     let_go 0
 
