@@ -302,6 +302,15 @@ static void post_set(struct answer *answer, const struct http_request *request,
         get_stats(answer, request, response);
 }
 
+static void post_retry(struct answer *answer, const struct http_request *request,
+                       struct http_response *response)
+{
+    if (volume_retry(answer->volume) < 0)
+        refuse(response, 409, "there is no backing store");
+    else
+        get_stats(answer, request, response);
+}
+
 static const struct route {
     const char *method, *path;
     answer_fn *fn;
@@ -316,6 +325,7 @@ static const struct route {
     {"POST", "/v1/writeback", post_writeback, " type max", false},
     {"POST", "/v1/compact", post_compact, "", false},
     {"POST", "/v1/recompress", post_recompress, " codec type max", false},
+    {"POST", "/v1/retry", post_retry, "", false},
     {"POST", "/v1/set", post_set, STEER_KEYS, false},
     {"GET", "/metrics", get_metrics, "", true},
     {"GET", "/", get_live, "", true},

@@ -43,6 +43,7 @@ static void help(void)
         "  compact                move objects together\n"
         "  recompress CODEC TYPE [MAX]\n"
         "                         compress pages in RAM anew, as with zstd:9\n"
+        "  retry                  try a backing store that failed or is away at once\n"
         "  set KEY=VALUE...       compressor, memory-limit, idle-age, writeback-limit\n"
         "  slots [FROM [COUNT]]   where pages are\n"
         "\n"
@@ -134,6 +135,18 @@ static int do_recompress(int count, char **arguments)
     return begin_work(target);
 }
 
+static int do_retry(int count, char **arguments)
+{
+    json_t *answer;
+
+    (void)count;
+    (void)arguments;
+    int r = client_ask(sockets[0], "POST", "/v1/retry", &answer);
+    if (r == EXIT_DONE)
+        json_decref(answer);
+    return r;
+}
+
 static int do_set(int count, char **arguments)
 {
     char target[TARGET_MAX] = "/v1/set";
@@ -171,6 +184,7 @@ static const struct command {
     {"writeback", do_writeback, 1, 2},
     {"recompress", do_recompress, 2, 3},
     {"compact", do_compact, 0, 0},
+    {"retry", do_retry, 0, 0},
     {"set", do_set, 1, 8},
     {"slots", do_slots, 0, 2},
 };

@@ -317,10 +317,20 @@ static void nbd_close_backing(struct backing *backing)
     free(nbd);
 }
 
+static void nbd_retry(struct backing *backing)
+{
+    struct nbd *nbd = (struct nbd *)backing;
+
+    for (unsigned i = 0; i < nbd->link_count; i++)
+        link_hurry(&nbd->links[i]);
+    on_timer(-1, EV_TIMEOUT, nbd);
+}
+
 static const struct backing_ops nbd_ops = {
     .name = "nbd",
     .start = nbd_start,
     .submit = nbd_submit,
+    .retry = nbd_retry,
     .close = nbd_close_backing,
 };
 

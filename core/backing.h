@@ -75,6 +75,10 @@ struct backing_ops {
     bool (*next_content)(struct backing *backing, uint64_t at, uint64_t *start,
                          uint64_t *end);
 
+    /* Tries again at once to reach what it cannot reach.  In the thread of BASE.  NULL: it never
+     * waits before it does. */
+    void (*retry)(struct backing *backing);
+
     /* No I/O is under way.  Frees BACKING. */
     void (*close)(struct backing *backing);
 };
@@ -133,6 +137,12 @@ static inline void backing_submit(struct backing *backing, struct backing_io *io
     io->moved = 0;
     io->again = 0;
     backing->ops->submit(backing, io);
+}
+
+static inline void backing_retry(struct backing *backing)
+{
+    if (backing->ops->retry)
+        backing->ops->retry(backing);
 }
 
 /* For who waits for the urgent read IO.  True: done functions have been called that were

@@ -435,6 +435,14 @@ void link_expire(struct link *link, uint64_t now_ms)
     }
 }
 
+void link_hurry(struct link *link)
+{
+    if (link->state != LINK_DOWN)
+        return;
+    link->backoff_ms = BACKOFF_MIN_MS;
+    link->due_ms = 0;
+}
+
 uint64_t link_next_ms(const struct link *link)
 {
     if (link->state != LINK_UP)

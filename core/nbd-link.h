@@ -133,7 +133,10 @@ void link_send(struct link *link, struct backing_io *io);
  * has not answered in time. */
 void link_expire(struct link *link, uint64_t now_ms);
 
-/* When it should be called next, at the latest; UINT64_MAX: no need. */
+/* Has that connect now which waits before it does. */
+void link_hurry(struct link *link);
+
+/* When link_expire() should be called next, at the latest; UINT64_MAX: no need. */
 uint64_t link_next_ms(const struct link *link);
 
 #endif

@@ -27,6 +27,14 @@ int volume_writeback_some(struct volume *volume, const struct filter *filter,
     return writeback_all(volume->parts.writeback, filter, work);
 }
 
+int volume_retry(struct volume *volume)
+{
+    if (!volume->parts.writeback)
+        return -EINVAL;
+    writeback_retry(volume->parts.writeback);
+    return 0;
+}
+
 uint64_t volume_compact(struct volume *volume, struct work *work)
 {
     return compact_all(&volume->parts, work);

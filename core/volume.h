@@ -152,6 +152,10 @@ int volume_recompress(struct volume *volume, struct codec_choice choice,
 int volume_set(struct volume *volume, const struct steer_pair *pairs, unsigned count,
                struct reason *reason);
 
+/* In the thread of the loop.  Has the backing store tried at once, if it failed or is away, instead of after
+ * a pause.  -EINVAL: there is none. */
+int volume_retry(struct volume *volume);
+
 /* A slot, for people: its letters as in slot.h, and how many units of time old it is
  * (report.h). */
 struct volume_slot {

@@ -221,6 +221,13 @@ static void on_tick(evutil_socket_t fd, short what, void *opaque)
     look_for_news(writeback);
 }
 
+void writeback_retry(struct writeback *writeback)
+{
+    writeback->retry_at_ms = 0;
+    backing_retry(writeback->backing);
+    evict_again_soon(writeback);
+}
+
 static void on_retry(evutil_socket_t fd, short what, void *opaque)
 {
     (void)fd;

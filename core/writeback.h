@@ -71,6 +71,10 @@ int writeback_all(struct writeback *writeback, const struct filter *filter,
 void writeback_set_idle_age(struct writeback *writeback, uint32_t idle_age_s);
 void writeback_set_limit(struct writeback *writeback, uint64_t bytes_per_day);
 
+/* Tries at once what it would try after a pause: writing, after a failure, and reaching the server that is
+ * away. */
+void writeback_retry(struct writeback *writeback);
+
 /* Objects that the backing store would take now; 0 while it fails. */
 uint64_t writeback_room_bytes(struct writeback *writeback);
 

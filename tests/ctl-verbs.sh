@@ -28,6 +28,7 @@ ends 2 'no command'
 ends 2 'unknown command' frobnicate
 ends 2 'something is missing' writeback
 ends 2 'too much' compact 1
+ends 2 'too much' retry 1
 ends 2 'not KEY=VALUE' set compressor
 ends 0 'Exit status' --help
 ends 0 zslotctl --version
@@ -104,6 +105,7 @@ ends 0 'writeback: done' writeback idle 100k
 ends 0 'writeback: done' writeback all
 [ "$(number COMPR)" = 0 ] || fail "$(number COMPR) bytes stay"
 ends 0 'compact: done' compact
+ends 0 '' retry
 ends 1 'zstd:99' recompress zstd:99 all
 ends 1 'codec=none' recompress none all
 ends 1 'write one of type=all' recompress zstd:9 some
@@ -135,5 +137,6 @@ grep -q '^zslot: check: ok$' log || fail "$(cat log)"
 # without_a_backing_store
 serve zslot 64M control=control
 ends 1 'no backing store' writeback all
+ends 1 'no backing store' retry
 ends 1 'about a backing store' set idle-age=60
 ends 0 'none' stat

@@ -260,6 +260,13 @@ START_TEST(server_of_small_requests_that_dies_loses_nothing)
 }
 END_TEST
 
+static void retry(void *opaque, struct event_base *base)
+{
+    (void)opaque;
+    (void)base;
+    ck_assert_int_eq(volume_retry(volume), 0);
+}
+
 START_TEST(server_that_is_gone_for_long_gives_eio_and_is_found_again)
 {
     far_make_disk(STORE_BYTES);
@@ -280,8 +287,12 @@ START_TEST(server_that_is_gone_for_long_gives_eio_and_is_found_again)
     for (unsigned i = 0; i < PAGES / 2; i++)
         ck_assert_int_eq(read_page(i), 0);
     ck_assert_int_eq(read_page(PAGES - 1), -EIO);
+    /* To try it at once is no use, and no harm. */
+    ck_assert_int_eq(volume_call(volume, retry, NULL), 0);
+    ck_assert_int_eq(read_page(PAGES - 1), -EIO);
 
     FAR_START("file", far_disk);
+    ck_assert_int_eq(volume_call(volume, retry, NULL), 0);
     wait_for_page(PAGES - 1);
     model_compare_all(&model, volume);
     store_all();

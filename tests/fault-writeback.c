@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "stored.h"
+#include "told.h"
 
 /* -- Writes that fail. -- */
 
@@ -419,6 +420,32 @@ START_TEST(store_that_keeps_failing_refuses_writers_at_once_and_recovers)
 }
 END_TEST
 
+static void retry(void *opaque, struct event_base *base)
+{
+    (void)base;
+    *(int *)opaque = volume_retry(volume);
+}
+
+/* The pause before the next attempt is 1.6 seconds then. */
+START_TEST(retry_that_is_asked_for_does_not_wait_for_the_pause)
+{
+    int r = -1;
+
+    faulty_fail(faulty, BACKING_WRITE, UINT32_MAX, -EIO);
+    /* Who is told that a page stays where it is has seen a failure. */
+    while (told_report(volume)->backing != BACKING_FAILED)
+        ck_assert_int_eq(volume_writeback(volume), -EIO);
+    ck_assert_int_eq(volume_writeback(volume), -EIO);
+    faulty_fail(faulty, BACKING_WRITE, 0, 0);
+    double start = now_s();
+    ck_assert_int_eq(volume_call(volume, retry, &r), 0);
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(volume_writeback(volume), 0);
+    ck_assert_int_eq(told_report(volume)->backing, BACKING_OK);
+    ck_assert_msg(now_s() - start < 1.2, "%g s", now_s() - start);
+}
+END_TEST
+
 /* -- Budgets. -- */
 
 #define BUDGET (16 * MIB / 8) /* what the least there is lets through at once */
@@ -530,5 +557,6 @@ HARNESS_MAIN_WITH("fault-writeback", stored_setup, stored_teardown,
                   close_is_bounded_while_discards_hang,
                   read_that_hangs_is_eio_and_close_is_bounded_after_it,
                   store_that_keeps_failing_refuses_writers_at_once_and_recovers,
+                  retry_that_is_asked_for_does_not_wait_for_the_pause,
                   several_segments_in_flight_stay_within_the_budget,
                   pages_deleted_before_the_writeback_never_reach_the_store)

@@ -79,7 +79,7 @@ for source in "$top"/core/*.c "$top"/server/*.c; do
 done
 helpers=()
 for helper in harness actor sample model race backing-faulty policy stages stored journal statedir \
-    server served; do
+    server served told; do
     compile "$tests/$helper.c" "$work/$helper.o"
     helpers+=("$work/$helper.o")
 done
