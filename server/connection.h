@@ -102,6 +102,8 @@ struct connection {
     uint32_t out_start, out_end;
     struct request_queue finished;
     bool first_is_within_tls;
+    bool
+        holds_data; /* of an answer to a read, in out, which has not been tried to send */
 
     struct arena arena;
     struct request *free;

@@ -119,6 +119,7 @@ static void lose(struct connection *connection)
 
 void output_flush(struct connection *connection)
 {
+    connection->holds_data = false;
     while (output_is_waiting(connection) && connection->state != CONNECTION_GONE) {
         struct iovec pieces[PIECES_MAX];
         ssize_t sent = send_some(connection, pieces, gather(connection, pieces));

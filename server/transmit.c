@@ -168,6 +168,7 @@ static enum transmit_result try_now(struct connection *connection,
     if (is_write || r < 0)
         bytes = 0;
     connection->out_end += put_header(connection, nbd, r, bytes, out) + bytes;
+    connection->holds_data |= bytes > 0;
     connection->in_start += NBD_REQUEST_BYTES + (is_write ? nbd->bytes : 0);
     connection->head_done = 0;
     return TRANSMIT_DONE;
