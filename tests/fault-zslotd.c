@@ -196,6 +196,19 @@ static int fill_workers(uint16_t command, unsigned held)
     return fd;
 }
 
+/* What it asked for comes, with so many bytes each. */
+static void empty_workers(int fd, uint32_t bytes)
+{
+    uint64_t cookie;
+
+    faulty_release(faulty, BACKING_READ, 0);
+    for (unsigned i = 0; i < WAITING; i++) {
+        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+        served_receive(fd, got, bytes);
+    }
+    close(fd);
+}
+
 START_TEST(fetches_leave_workers_to_writes)
 {
     serve_one_export();
@@ -208,12 +221,7 @@ START_TEST(fetches_leave_workers_to_writes)
     served_request(other, NBD_CMD_WRITE, 1, 0, sizeof many);
     served_send(other, many, sizeof many);
     ck_assert_uint_eq(served_reply(other, &cookie), 0);
-    faulty_release(faulty, BACKING_READ, 0);
-    for (unsigned i = 0; i < WAITING; i++) {
-        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
-        served_receive(fd, got, PAGE);
-    }
-    close(fd);
+    empty_workers(fd, PAGE);
     close(other);
 }
 END_TEST
@@ -221,8 +229,6 @@ END_TEST
 /* What one export's clients wait for holds up those of another no longer than it takes to do. */
 START_TEST(fetches_of_one_export_leave_workers_to_another)
 {
-    uint64_t cookie;
-
     store_all_but_the_first_ones();
     int other = served_connect(1);
     served_enter_export(other, "other");
@@ -231,12 +237,7 @@ START_TEST(fetches_of_one_export_leave_workers_to_another)
      * have had every chance to take what there is. */
     for (unsigned i = 0; i < 2; i++)
         expect_long_ones(other);
-    faulty_release(faulty, BACKING_READ, 0);
-    for (unsigned i = 0; i < WAITING; i++) {
-        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
-        served_receive(fd, got, PAGE);
-    }
-    close(fd);
+    empty_workers(fd, PAGE);
     close(other);
 }
 END_TEST
@@ -246,15 +247,10 @@ START_TEST(cache_requests_leave_workers_to_others)
     serve_one_export();
     store_all_but_the_first_ones();
     int other = served_connect(1);
-    uint64_t cookie;
-
     served_enter(other);
     int fd = fill_workers(NBD_CMD_CACHE, WORKERS_CACHING_MAX);
     expect_long_ones(other);
-    faulty_release(faulty, BACKING_READ, 0);
-    for (unsigned i = 0; i < WAITING; i++)
-        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
-    close(fd);
+    empty_workers(fd, 0);
     close(other);
 }
 END_TEST
