@@ -97,11 +97,13 @@ link() { # PROGRAM OUTPUT [MUTATED-NAME]
     "${cc[@]}" -o "$2" "$work/$1.o" "${helpers[@]}" "${objects[@]}" "${libs[@]}"
 }
 
+run() { # PROGRAM-FILE LOG
+    timeout --kill-after=5 120 "$1" >"$2" 2>/dev/null || true
+}
+
 # Whether the test passed, failed or was not run, as its program says it.
-result() { # PROGRAM-FILE TEST
-    timeout --kill-after=5 120 "$1" >"$work/log" 2>/dev/null || true
-    awk -v test=":$2:" 'index($0, test) { split($0, field, ":"); print field[3]; exit }' \
-        "$work/log"
+result() { # LOG TEST
+    awk -v test=":$2:" 'index($0, test) { split($0, field, ":"); print field[3]; exit }' "$1"
 }
 
 survived=()
@@ -119,11 +121,14 @@ for name in "${names[@]}"; do
         else
             mv "$work/mutated" "$work/mutated.c"
         fi
-        [ -e "$work/$program" ] || link "$program" "$work/$program"
+        # As it is, once for all mutants that it is to notice.
+        [ -e "$work/$program.log" ] ||
+            { link "$program" "$work/$program" && run "$work/$program" "$work/$program.log"; }
         compile "$work/mutated.c" "$work/mutated.o"
         link "$program" "$work/mutant" "$(basename "$source" .c)"
-        whole=$(result "$work/$program" "$test")
-        mutated=$(result "$work/mutant" "$test")
+        run "$work/mutant" "$work/mutant.log"
+        whole=$(result "$work/$program.log" "$test")
+        mutated=$(result "$work/mutant.log" "$test")
         case $whole$mutated in
         PF | PE | PS) ;; # S: it does not even get through the setup
         PP) verdict="SURVIVED" ;;
