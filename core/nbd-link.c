@@ -164,7 +164,7 @@ static __attribute__((noinline)) void disarm(struct link *link)
 
 /* libnbd closes the socket of a lost connection by itself, and its number may be another
  * thread's by now.  Epoll forgot it with that; what goes here is libevent's record of it,
- * whose own epoll_ctl() finds nothing.  Neither is inline: tests/tsan.supp has the name of
+ * whose own epoll_ctl finds nothing.  Neither is inline: tests/tsan.supp has the name of
  * this one. */
 static __attribute__((noinline)) void disarm_closed(struct link *link)
 {
