@@ -139,6 +139,9 @@ static int adopt_device(struct keep *keep, int first, struct why *why)
                        (unsigned long long)keep->export_info.size_bytes);
     if (export_note_read(arguments.index, &is_noted, &before, why))
         return -1;
+    /* Nobody can say how many it had. */
+    if (!is_noted && arguments.connections == 1)
+        keep->export_info.flags &= ~HANDSHAKE_MULTI_CONN;
     if (is_noted) {
         if (handshake_is_same(&before, &keep->export_info, why))
             return -1;
@@ -168,6 +171,7 @@ static pid_t start_resident(struct keep *keep, int lock, struct why *why)
         (void)!write(ready[1], "", 1);
         close(ready[1]);
         keep_run(keep);
+        export_note_remove(arguments.index);
         _exit(0);
     }
     close(ready[1]);
@@ -227,8 +231,10 @@ static int attach(struct why *why)
     /* It has the same netlink sockets: it must be gone. */
     if (resident > 0 && kill(resident, SIGTERM) == 0)
         waitpid(resident, NULL, 0);
-    if (!arguments.adopt)
+    if (!arguments.adopt) {
         kernel_disconnect(&kernel, arguments.index, &ignored);
+        export_note_remove(arguments.index);
+    }
     return -1;
 }
 
@@ -247,9 +253,9 @@ static int detach(struct why *why)
         return -1;
     if (resident_end(arguments.index, why))
         return -1;
-    export_note_remove(arguments.index);
     if (kernel_disconnect(&kernel, arguments.index, why))
         return -1;
+    export_note_remove(arguments.index);
     return wait_until(false, why);
 }
 

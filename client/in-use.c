@@ -81,6 +81,21 @@ int in_use_check_mounts(const char *mounts, uint32_t index, struct why *why)
     return result;
 }
 
+int in_use_check_swaps(const char *swaps, uint32_t index, struct why *why)
+{
+    FILE *file = fopen(swaps, "re");
+    char line[512], source[128];
+    int result = 0;
+
+    while (file && result == 0 && fgets(line, sizeof line, file))
+        if (sscanf(line, "%127s", source) == 1 && is_of_device(source, index))
+            result =
+                why_set(why, "%.100s is swap space in use: swapoff it first", source);
+    if (file)
+        fclose(file);
+    return result;
+}
+
 static int check_holders(uint32_t index, struct why *why)
 {
     char pattern[96];
@@ -100,7 +115,8 @@ static int check_holders(uint32_t index, struct why *why)
 
 int in_use_check(uint32_t index, struct why *why)
 {
-    return in_use_check_mounts("/proc/self/mountinfo", index, why) < 0
-               ? -1
-               : check_holders(index, why);
+    if (in_use_check_swaps("/proc/swaps", index, why) ||
+        in_use_check_mounts("/proc/self/mountinfo", index, why))
+        return -1;
+    return check_holders(index, why);
 }

@@ -82,7 +82,7 @@ struct connection {
     struct event *
         again; /* to go on: TLS has input that the socket does not tell of, or is_paused */
     bool reading, writing; /* which of them is added */
-    bool is_stalled;
+    bool is_stalled;       /* or has received what connection_go_on() is to look at */
     bool
         is_paused; /* there are requests in in, and the others of the loop have their turn first */
     uint64_t turn_ns; /* when this one's began */
@@ -102,8 +102,7 @@ struct connection {
     uint32_t out_start, out_end;
     struct request_queue finished;
     bool first_is_within_tls;
-    bool
-        holds_data; /* of an answer to a read, in out, which has not been tried to send */
+    bool holds_data; /* in out, an answer with data that has not been tried to send */
 
     struct arena arena;
     struct request *free;

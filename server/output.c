@@ -115,6 +115,8 @@ static void lose(struct connection *connection)
     while (connection->finished.first)
         connection_request_free(request_queue_take(&connection->finished));
     connection->out_start = connection->out_end = 0;
+    /* It has room again, as if all had been sent: who is stalled goes on. */
+    connection->loop->sends++;
 }
 
 void output_flush(struct connection *connection)
@@ -142,7 +144,8 @@ uint8_t *output_room(struct connection *connection, uint32_t bytes)
 {
     if (CONNECTION_OUT_BYTES - connection->out_end < bytes)
         output_flush(connection);
-    if (CONNECTION_OUT_BYTES - connection->out_end < bytes)
+    if (CONNECTION_OUT_BYTES - connection->out_end < bytes ||
+        connection->state == CONNECTION_GONE)
         return NULL;
     return connection->out + connection->out_end;
 }

@@ -21,7 +21,7 @@ bool output_is_waiting(const struct connection *connection);
 void output_flush(struct connection *connection);
 
 /* Makes room for BYTES at the end of out, by sending if need be.  NULL: the client does not take it
- * now. */
+ * now, or has gone. */
 uint8_t *output_room(struct connection *connection, uint32_t bytes);
 
 #endif

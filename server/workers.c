@@ -58,7 +58,7 @@ static struct request *take_of_kind(struct workers *workers, enum worker_kind ki
     return NULL;
 }
 
-/* In the order of the kinds: all but the last have bounds that leave it some. */
+/* There is a thread for each request that the bounds let run, so the order is no matter. */
 static struct request *take_locked(struct workers *workers)
 {
     struct request *request = NULL;

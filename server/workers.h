@@ -6,11 +6,11 @@
  * Never:   sends anything, or makes a thread for a request.
  *
  * Writes may wait some seconds for room, reads for a slow backing store, and cache requests bring back
- * as many pages as a client likes to name.  So each kind has a bound, and whatever two of them do there is
- * a worker for the third: 20 for reads and all else, 4 for writes, 4 for cache requests at the least.
+ * as many pages as a client likes to name.  So each kind has a bound, and there are threads for all of the bounds
+ * together: whatever two of them do, the third has its own.
  *
  * Exports. The volume of one may wait for a slow backing store, of which the clients of another know nothing. So
- * each has its own queues, they take turns, and of a kind's workers no export has more than twice as many as are
+ * each has its own queues, they take turns, and of what a kind may have no export has more than twice as much as is
  * free: of the 32 for reads 22 at most if it is alone, 7 beside another like it, and there is one for a third and a fourth.
  * (An equal share for each would leave most workers without work most of the time.)
  *
@@ -25,8 +25,6 @@
 #include "export.h"
 #include "request.h"
 
-#define WORKERS_COUNT 40u
-
 enum worker_kind {
     WORKER_CACHES,
     WORKER_OTHERS, /* reads, long trims, block status */
@@ -38,10 +36,7 @@ enum worker_kind {
 #define WORKERS_OTHERS_MAX 32u
 #define WORKERS_WRITING_MAX 16u
 
-_Static_assert(WORKERS_CACHING_MAX + WORKERS_OTHERS_MAX < WORKERS_COUNT &&
-                   WORKERS_CACHING_MAX + WORKERS_WRITING_MAX < WORKERS_COUNT &&
-                   WORKERS_OTHERS_MAX + WORKERS_CACHING_MAX <= WORKERS_COUNT,
-               "none is left without a worker");
+#define WORKERS_COUNT (WORKERS_CACHING_MAX + WORKERS_OTHERS_MAX + WORKERS_WRITING_MAX)
 
 struct workers {
     pthread_mutex_t mutex;

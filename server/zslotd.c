@@ -41,6 +41,7 @@
 
 struct server {
     struct settings settings;
+    bool is_service; /* started by who keeps services, not from a terminal */
     struct listener listener;
     struct volumes volumes;
     struct tls *tls;
@@ -153,7 +154,8 @@ static int open_listener(struct server *server)
     if (activated < 0)
         return complain(&reason);
     /* Who made the sockets for us waits for this process, not for one of its children. */
-    if (activated > 0 || getenv("NOTIFY_SOCKET"))
+    server->is_service = activated > 0 || getenv("NOTIFY_SOCKET");
+    if (server->is_service)
         settings->foreground = true;
     for (unsigned i = 0; i < settings->listen_count; i++)
         if (listen_open(&server->listener, settings->listen[i], &reason) < 0)
@@ -362,12 +364,12 @@ static bool is_ignored(int which)
     return sigaction(which, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* A terminal that closes ends what it started, but not under nohup; in the background SIGHUP is not
- * about a terminal, and there is nothing to read again. */
-static void block_signals(sigset_t *signals)
+/* A terminal that closes ends what it started, but not under nohup; in the background, or as a
+ * service, SIGHUP is not about a terminal, and there is nothing to read again. */
+static void block_signals(bool has_terminal, sigset_t *signals)
 {
     sigemptyset(signals);
-    if (is_in_background)
+    if (!has_terminal)
         signal(SIGHUP, SIG_IGN);
     else if (!is_ignored(SIGHUP))
         sigaddset(signals, SIGHUP);
@@ -398,7 +400,7 @@ int main(int argc, char **argv)
     (void)process_be_spared(
         OOM_SCORE_ADJ); /* where it is permitted, as the next one is */
     /* Threads inherit both. */
-    block_signals(&signals);
+    block_signals(!is_in_background && !server.is_service, &signals);
     (void)process_be_flusher();
     evthread_use_pthreads();
 

@@ -255,6 +255,38 @@ START_TEST(cache_requests_leave_workers_to_others)
 }
 END_TEST
 
+/* Whatever two kinds of requests wait for, the third has its own workers. */
+START_TEST(each_kind_has_all_of_its_workers)
+{
+    int reads, writes, caches;
+    uint64_t cookie;
+
+    serve_one_export();
+    stored_write_back_all();
+    writes = served_connect(1);
+    served_enter(writes);
+    reads = fill_workers(NBD_CMD_READ, WORKERS_OTHERS_MAX);
+    for (unsigned i = 0; i < WAITING; i++) {
+        served_request(writes, NBD_CMD_WRITE, i, i * PAGE + 10, 100);
+        served_send(writes, data, 100);
+        model_write(&model, i * PAGE + 10, 100, data);
+    }
+    faulty_wait_held(faulty, BACKING_READ, WORKERS_OTHERS_MAX + WORKERS_WRITING_MAX);
+    caches = served_connect(0);
+    served_enter(caches);
+    for (unsigned i = 0; i < WAITING; i++)
+        served_request(caches, NBD_CMD_CACHE, i, (200 + i) * PAGE, PAGE);
+    faulty_wait_held(faulty, BACKING_READ, WORKERS_COUNT);
+    empty_workers(reads, PAGE);
+    for (unsigned i = 0; i < WAITING; i++) {
+        ck_assert_uint_eq(served_reply(writes, &cookie), 0);
+        ck_assert_uint_eq(served_reply(caches, &cookie), 0);
+    }
+    close(writes);
+    close(caches);
+}
+END_TEST
+
 /* All of the volume is asked for; when the client has gone the rest of it stays where it is. */
 START_TEST(a_long_cache_request_of_who_has_gone_is_given_up)
 {
@@ -551,6 +583,7 @@ HARNESS_MAIN_WITH("fault-zslotd", setup, teardown,
                   fetches_leave_workers_to_writes,
                   fetches_of_one_export_leave_workers_to_another,
                   cache_requests_leave_workers_to_others,
+                  each_kind_has_all_of_its_workers,
                   a_long_cache_request_of_who_has_gone_is_given_up,
                   a_write_of_a_client_that_has_gone_is_not_carried_out,
                   what_was_sent_before_a_disc_is_carried_out,

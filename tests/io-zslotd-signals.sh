@@ -39,6 +39,15 @@ is_served || fail "SIGHUP ends it"
 kill -TERM "$pid"
 ended TERM
 
+# nor_is_it_to_a_service
+export NOTIFY_SOCKET=$PWD/nobody
+serve zslot 16M
+unset NOTIFY_SOCKET
+kill -HUP "$pid"
+kill -HUP "$pid"
+is_served || fail "SIGHUP ends a service"
+stop
+
 # hangup_ends_one_in_the_foreground_as_a_terminal_s_end
 serve zslot 16M
 kill -HUP "$pid"

@@ -65,6 +65,20 @@ START_TEST(other_devices_are_not_it)
 }
 END_TEST
 
+START_TEST(swap_on_a_partition_is_in_use)
+{
+    FILE *file = fopen(path, "we");
+
+    ck_assert_ptr_nonnull(file);
+    fputs("Filename\t\tType\t\tSize\n/dev/nbd3p1   partition\t1\t0\t-2\n", file);
+    fclose(file);
+    ck_assert_int_eq(in_use_check_swaps(path, 3, &why), -1);
+    ck_assert_ptr_nonnull(strstr(why.sentence, "/dev/nbd3p1 is swap space"));
+    ck_assert_int_eq(in_use_check_swaps(path, 1, &why), 0);
+    ck_assert_int_eq(in_use_check_swaps("/nowhere", 3, &why), 0);
+}
+END_TEST
+
 START_TEST(lines_that_are_none_are_passed_over)
 {
     ck_assert_int_eq(check(0, "\n - \nx - y\n1 2 3 4 5\n - ext4 /dev/nbd0 rw\n"), 0);
@@ -74,4 +88,4 @@ END_TEST
 
 HARNESS_MAIN_WITH("unit-in-use", setup, teardown, a_mounted_device_is_in_use,
                   so_is_one_whose_partition_is_mounted, other_devices_are_not_it,
-                  lines_that_are_none_are_passed_over)
+                  swap_on_a_partition_is_in_use, lines_that_are_none_are_passed_over)
