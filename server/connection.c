@@ -29,8 +29,9 @@
 /* Answers of a batch leave when all of it is done, but no more than so many and for no longer than that are held
  * back: the client can go on with the first while the rest is done on another processor.  Each sending costs a
  * system call.  Of 16 reads with lz4, half: a third more of them a second than by the time alone, after which too few
- * were left to be done meanwhile.  A read is somebody's page fault, and waits shortly; for a write that long would be two
- * or three, and a tenth more processor time for each than by eight, for 4 % more of them a second. */
+ * were left to be done meanwhile.  A read is somebody's page fault, and waits shortly;
+ * for a write that long would be two or three, and 5 % more processor time for each than by eight, with real pages
+ * and lz4, a tenth on a busy machine; they are as many a second. */
 #define HOLD_ANSWERS 8u
 #define HOLD_NS 150000u
 #define HOLD_DATA_NS 20000u
