@@ -94,7 +94,7 @@ static uint32_t device_index(const char *device)
         if (*end == '\0' && errno == 0 && index < 4096)
             return index;
     }
-    wrong("%s: it is an NBD device of the kernel, such as /dev/nbd0", device);
+    wrong("%s: not an NBD device of the kernel; write for example /dev/nbd0", device);
 }
 
 static void take_option(struct arguments *arguments, int option)

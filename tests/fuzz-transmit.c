@@ -29,7 +29,8 @@ static struct export export;
 static struct export_table table = {&export, 1};
 static struct workers workers;
 static struct reactor loop;
-static struct reactor_settings settings = {.exports = &table, .workers = &workers};
+static struct reactor_settings settings = {
+    .exports = &table, .workers = &workers, .ending_ms = REACTOR_ENDING_MS};
 
 static void must(bool holds)
 {
