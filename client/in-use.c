@@ -26,14 +26,14 @@ static bool is_of_device(const char *source, uint32_t index)
            (source[length] == 'p' && isdigit((unsigned char)source[length + 1]));
 }
 
-/* The numbers of a device, "43:0", from sysfs; or "" if it has none. */
-static void numbers_of(const char *path, char *numbers, size_t bytes)
+/* Of a file of sysfs; or "" if there is none. */
+static void first_line(const char *path, char *line, size_t bytes)
 {
     FILE *file = fopen(path, "re");
 
-    if (!file || !fgets(numbers, bytes, file))
-        numbers[0] = '\0';
-    numbers[strcspn(numbers, "\n")] = '\0';
+    if (!file || !fgets(line, bytes, file))
+        line[0] = '\0';
+    line[strcspn(line, "\n")] = '\0';
     if (file)
         fclose(file);
 }
@@ -50,7 +50,7 @@ static bool has_numbers(const char *numbers, uint32_t index)
     if (glob(pattern, GLOB_BRACE, NULL, &files) != 0)
         return false;
     for (size_t i = 0; i < files.gl_pathc && !found; i++) {
-        numbers_of(files.gl_pathv[i], one, sizeof one);
+        first_line(files.gl_pathv[i], one, sizeof one); /* 43:0 */
         found = strcmp(one, numbers) == 0;
     }
     globfree(&files);
@@ -96,14 +96,15 @@ int in_use_check_swaps(const char *swaps, uint32_t index, struct why *why)
     return result;
 }
 
-static int check_holders(uint32_t index, struct why *why)
+/* RAID, device mapper. */
+static int check_holders(const char *sys, uint32_t index, struct why *why)
 {
-    char pattern[96];
+    char pattern[192];
     glob_t holders;
     int result = 0;
 
-    snprintf(pattern, sizeof pattern, "/sys/block/nbd%u{,/nbd%up*}/holders/*", index,
-             index);
+    snprintf(pattern, sizeof pattern, "%.100s/block/nbd%u{,/nbd%up*}/holders/*", sys,
+             index, index);
     if (glob(pattern, GLOB_BRACE, NULL, &holders) != 0)
         return 0;
     if (holders.gl_pathc > 0)
@@ -113,10 +114,60 @@ static int check_holders(uint32_t index, struct why *why)
     return result;
 }
 
+/* Mounted btrfs of several devices, of which mountinfo names the first only. */
+static int check_btrfs(const char *sys, uint32_t index, struct why *why)
+{
+    char pattern[192], device[300];
+    glob_t devices;
+    int result = 0;
+
+    snprintf(pattern, sizeof pattern, "%.100s/fs/btrfs/*/devices/nbd*", sys);
+    if (glob(pattern, 0, NULL, &devices) != 0)
+        return 0;
+    for (size_t i = 0; i < devices.gl_pathc && result == 0; i++) {
+        snprintf(device, sizeof device, "/dev/%.200s", basename(devices.gl_pathv[i]));
+        if (is_of_device(device, index))
+            result =
+                why_set(why,
+                        "%.100s is a device of a btrfs that is mounted: unmount it "
+                        "first",
+                        device);
+    }
+    globfree(&devices);
+    return result;
+}
+
+static int check_loops(const char *sys, uint32_t index, struct why *why)
+{
+    char pattern[192], source[256];
+    glob_t files;
+    int result = 0;
+
+    snprintf(pattern, sizeof pattern, "%.100s/block/loop*/loop/backing_file", sys);
+    if (glob(pattern, 0, NULL, &files) != 0)
+        return 0;
+    for (size_t i = 0; i < files.gl_pathc && result == 0; i++) {
+        first_line(files.gl_pathv[i], source, sizeof source);
+        if (is_of_device(source, index))
+            result = why_set(why, "%.100s is under a loop device: losetup -d it first",
+                             source);
+    }
+    globfree(&files);
+    return result;
+}
+
+int in_use_check_sysfs(const char *sys, uint32_t index, struct why *why)
+{
+    return check_holders(sys, index, why) || check_btrfs(sys, index, why) ||
+                   check_loops(sys, index, why)
+               ? -1
+               : 0;
+}
+
 int in_use_check(uint32_t index, struct why *why)
 {
     if (in_use_check_swaps("/proc/swaps", index, why) ||
         in_use_check_mounts("/proc/self/mountinfo", index, why))
         return -1;
-    return check_holders(index, why);
+    return in_use_check_sysfs("/sys", index, why);
 }

@@ -15,13 +15,15 @@
 #include "why.h"
 
 /* -1 and a sentence if /dev/nbdINDEX, or a partition of it, is swap space, mounted as far as
- * this process sees, or a part of a device above it (RAID, device mapper). */
+ * this process sees, or a part of a device above it (RAID, device mapper, loop) or of a btrfs of
+ * several devices. */
 int in_use_check(uint32_t index, struct why *why);
 
 /* The same for a list of mounts as in proc(5), /proc/[pid]/mountinfo; for tests. */
 int in_use_check_mounts(const char *mounts, uint32_t index, struct why *why);
 
-/* And for one as in /proc/swaps. */
+/* And for one as in /proc/swaps; and for what sysfs says at SYS. */
 int in_use_check_swaps(const char *swaps, uint32_t index, struct why *why);
+int in_use_check_sysfs(const char *sys, uint32_t index, struct why *why);
 
 #endif

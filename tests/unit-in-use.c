@@ -7,7 +7,9 @@
 #include "client/in-use.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -79,6 +81,63 @@ START_TEST(swap_on_a_partition_is_in_use)
 }
 END_TEST
 
+/* A file of a sysfs that is made for the test, with the directories above it. */
+static void make_file(const char *name, const char *text)
+{
+    char where[256];
+
+    snprintf(where, sizeof where, "%s/%s", path, name);
+    for (char *at = where + strlen(path); at; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        (void)mkdir(where, 0700);
+        *at = '/';
+    }
+    FILE *file = fopen(where, "we");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void remove_all(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf '%s'", path);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(a_device_under_another_one_is_in_use)
+{
+    make_file("block/nbd0/nbd0p1/holders/dm-3", "");
+    ck_assert_int_eq(in_use_check_sysfs(path, 0, &why), -1);
+    ck_assert_ptr_nonnull(strstr(why.sentence, "a part of /dev/dm-3"));
+    ck_assert_int_eq(in_use_check_sysfs(path, 1, &why), 0);
+    remove_all();
+}
+END_TEST
+
+START_TEST(so_is_the_second_device_of_a_btrfs)
+{
+    make_file("fs/btrfs/0a1b-2c/devices/sda1", "");
+    make_file("fs/btrfs/0a1b-2c/devices/nbd11p1", "");
+    ck_assert_int_eq(in_use_check_sysfs(path, 11, &why), -1);
+    ck_assert_ptr_nonnull(strstr(why.sentence, "/dev/nbd11p1 is a device of a btrfs"));
+    ck_assert_int_eq(in_use_check_sysfs(path, 1, &why), 0);
+    remove_all();
+}
+END_TEST
+
+START_TEST(so_is_one_under_a_loop_device)
+{
+    make_file("block/loop0/loop/backing_file", "/var/tmp/nbd2\n");
+    make_file("block/loop7/loop/backing_file", "/dev/nbd2\n");
+    ck_assert_int_eq(in_use_check_sysfs(path, 2, &why), -1);
+    ck_assert_ptr_nonnull(strstr(why.sentence, "/dev/nbd2 is under a loop device"));
+    ck_assert_int_eq(in_use_check_sysfs(path, 0, &why), 0);
+    remove_all();
+}
+END_TEST
+
 START_TEST(lines_that_are_none_are_passed_over)
 {
     ck_assert_int_eq(check(0, "\n - \nx - y\n1 2 3 4 5\n - ext4 /dev/nbd0 rw\n"), 0);
@@ -88,4 +147,6 @@ END_TEST
 
 HARNESS_MAIN_WITH("unit-in-use", setup, teardown, a_mounted_device_is_in_use,
                   so_is_one_whose_partition_is_mounted, other_devices_are_not_it,
-                  swap_on_a_partition_is_in_use, lines_that_are_none_are_passed_over)
+                  swap_on_a_partition_is_in_use, a_device_under_another_one_is_in_use,
+                  so_is_the_second_device_of_a_btrfs, so_is_one_under_a_loop_device,
+                  lines_that_are_none_are_passed_over)
