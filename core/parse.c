@@ -62,7 +62,7 @@ int parse_bool(const char *text, bool *value)
 
 int parse_int(const char *text, int *value)
 {
-    const char *digits = text + (*text == '-' || *text == '+');
+    const char *digits = text + (*text == '-');
     char *end;
 
     if (!isdigit((unsigned char)*digits))

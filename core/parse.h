@@ -21,7 +21,7 @@ int parse_size(const char *text, uint64_t *bytes);
 /* true, yes, on, 1 and false, no, off, 0, in any case.  -EINVAL. */
 int parse_bool(const char *text, bool *value);
 
-/* A decimal integer, with a sign or without.  -EINVAL, -ERANGE. */
+/* A decimal integer, perhaps with a -.  -EINVAL, -ERANGE. */
 int parse_int(const char *text, int *value);
 
 #endif

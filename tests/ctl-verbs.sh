@@ -108,6 +108,7 @@ ends 0 'compact: done' compact
 ends 0 '' retry
 ends 1 'zstd:99' recompress zstd:99 all
 ends 1 'codec=none' recompress none all
+ends 1 'and not 0' recompress zstd:0 all
 ends 1 'write one of type=all' recompress zstd:9 some
 ends 2 'something is missing' recompress zstd:9
 ends 0 'recompress: done, 0 pages' recompress zstd:9 all
@@ -124,6 +125,7 @@ cmp -n "$(wc -c <pages)" pages back || fail "another content after recompression
 ends 0 '' set compressor=lz4 memory-limit=16M idle-age=60 writeback-limit=1G/day
 [ "$(number ALGORITHM,LIMIT)" = 'lz4 16777216' ] || fail "$(number ALGORITHM,LIMIT)"
 ends 1 'number from -7 to 19' set memory-limit=20M compressor=zstd:99
+ends 1 'and not 0' set compressor=zstd:0
 ends 1 'at least memory-limit=' set memory-limit=1M
 ends 1 'unknown key' set size=1G
 [ "$(number ALGORITHM,LIMIT)" = 'lz4 16777216' ] || fail "a refusal changed $(number ALGORITHM,LIMIT)"
