@@ -113,17 +113,27 @@ static int set_compressor(struct options *options, const char *value,
         value, codec_zstd.level_min, codec_zstd.level_max);
 }
 
+/* Takes back what else was said, of a file or before. */
+static bool is_none(const char *value)
+{
+    return strcmp(value, "none") == 0;
+}
+
 static int set_memory_limit(struct options *options, const char *value,
                             struct reason *reason)
 {
     uint64_t bytes;
-    int r = parse_size(value, &bytes);
 
+    if (is_none(value)) {
+        options->memory_limit = UINT64_MAX;
+        return 0;
+    }
+    int r = parse_size(value, &bytes);
     if (r < 0)
         return reason_say(
             reason, -EINVAL,
-            "memory-limit=%s: %s; write for example memory-limit=2G, or leave "
-            "it out for no limit",
+            "memory-limit=%s: %s; write for example memory-limit=2G, or "
+            "memory-limit=none",
             value, r == -ERANGE ? "not a size that memory can have" : "not a size");
     /* The least there must be depends on the size and the codec: volume_open() knows. */
     options->memory_limit_text = value;
@@ -205,15 +215,15 @@ static int set_idle_age(struct options *options, const char *value,
 {
     int seconds;
 
-    if (strcmp(value, "auto") == 0) {
-        options->idle_age = OPTIONS_IDLE_AUTO;
+    if (strcmp(value, "auto") == 0 || is_none(value)) {
+        options->idle_age = is_none(value) ? 0 : OPTIONS_IDLE_AUTO;
         return 0;
     }
     if (parse_int(value, &seconds) < 0 || seconds < 1 || seconds > IDLE_SECONDS_MAX)
         return reason_say(
             reason, -EINVAL,
-            "idle-age=%s: neither seconds from 1 to %d nor auto; write for "
-            "example idle-age=600",
+            "idle-age=%s: neither seconds from 1 to %d nor auto nor none; write "
+            "for example idle-age=600",
             value, IDLE_SECONDS_MAX);
     options->idle_age = (uint32_t)seconds;
     return 0;
@@ -226,6 +236,10 @@ static int set_writeback_limit(struct options *options, const char *value,
     char size[32];
     uint64_t bytes;
 
+    if (is_none(value)) {
+        options->writeback_limit = UINT64_MAX;
+        return 0;
+    }
     if (!slash || strcmp(slash, "/day") != 0 || (size_t)(slash - value) >= sizeof size)
         goto refuse;
     memcpy(size, value, (size_t)(slash - value));
@@ -239,7 +253,7 @@ refuse:
     return reason_say(
         reason, -EINVAL,
         "writeback-limit=%s: not SIZE/day with a size of at least %uM; write "
-        "for example writeback-limit=20G/day",
+        "for example writeback-limit=20G/day, or writeback-limit=none",
         value, WRITEBACK_LIMIT_MIN >> 20);
 }
 
@@ -337,10 +351,13 @@ int options_complete(const struct options *options, struct reason *reason)
                               "%s=%s is missing; write for example size=8G",
                               table[i].key, table[i].value);
 
-    const unsigned needs_backing = 1u << OPTION_backing_size |
-                                   1u << OPTION_backing_overwrite |
-                                   1u << OPTION_backing_timeout |
-                                   1u << OPTION_idle_age | 1u << OPTION_writeback_limit;
+    unsigned needs_backing = 1u << OPTION_backing_size |
+                             1u << OPTION_backing_overwrite |
+                             1u << OPTION_backing_timeout;
+    if (options->idle_age)
+        needs_backing |= 1u << OPTION_idle_age;
+    if (options->writeback_limit != UINT64_MAX)
+        needs_backing |= 1u << OPTION_writeback_limit;
     for (unsigned i = 0; i < OPTION_COUNT; i++)
         if (!options->backing && !options->backing_follows &&
             options->seen & needs_backing & 1u << i)

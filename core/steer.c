@@ -39,20 +39,6 @@ int steer_mark_idle(struct parts *parts, uint32_t age_s, struct work *work)
 
 /* -- Parameters. -- */
 
-/* "none" takes a parameter back. */
-static bool set_none(struct options *options, const char *key)
-{
-    if (strcmp(key, "memory-limit") == 0)
-        options->memory_limit = UINT64_MAX;
-    else if (strcmp(key, "idle-age") == 0)
-        options->idle_age = 0;
-    else if (strcmp(key, "writeback-limit") == 0)
-        options->writeback_limit = UINT64_MAX;
-    else
-        return false;
-    return true;
-}
-
 struct parameter {
     const char *key;
     bool is_about_backing;
@@ -90,8 +76,6 @@ static int parse(struct parts *parts, const struct steer_pair *pairs, unsigned c
             return reason_say(reason, -EINVAL,
                               "%s=%s: it is about a backing store, and there is none",
                               key, value);
-        if (strcmp(value, "none") == 0 && set_none(wanted, key))
-            continue;
         int r = options_set(wanted, key, value, reason);
         if (r < 0)
             return r;

@@ -38,6 +38,16 @@
 
 static bool option_any, option_seen[OPTION_COUNT];
 
+static void describe_fallback(const char *fallback)
+{
+    if (strcmp(fallback, "none; required") == 0)
+        printf("This parameter is required.\n");
+    else if (strcmp(fallback, "unset") == 0)
+        printf("By default it is unset.\n");
+    else
+        printf("The default is C<%s>.\n", fallback);
+}
+
 static int describe_parameter(const char *wanted)
 {
     static const struct {
@@ -54,10 +64,7 @@ static int describe_parameter(const char *wanted)
         option_any = option_seen[i] = true;
         printf("=item B<%s=>I<%s>\n\n%s\n", table[i].key, table[i].value,
                table[i].help);
-        if (strcmp(table[i].fallback, "none; required") == 0)
-            printf("This parameter is required.\n");
-        else
-            printf("The default is C<%s>.\n", table[i].fallback);
+        describe_fallback(table[i].fallback);
         return 0;
     }
     fprintf(stderr, "describe: there is no parameter %s\n", wanted);
@@ -68,10 +75,8 @@ static void describe_long(const char *key, const char *value, const char *fallba
                           const char *help)
 {
     printf("=item B<--%s=>I<%s>\n\n%s\n", key, value, help);
-    if (strcmp(fallback, "none; required") == 0)
-        printf("This parameter is required.\n\n");
-    else
-        printf("The default is C<%s>.\n\n", fallback);
+    describe_fallback(fallback);
+    putchar('\n');
 }
 
 static void describe_parameters(void)

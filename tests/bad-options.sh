@@ -75,6 +75,10 @@ least=$(sed -n 's/.*at least memory-limit=\([0-9]*\)k$/\1/p' err)
 served "64G memory-limit=${least}k"
 refused "64G memory-limit=$((least - 1))k" "at least memory-limit=${least}k"
 
+refused "1G memory-limit=abc" "or memory-limit=none"
+refused "1G memory-limit=none memory-limit=2G" "before" "once"
+refused "1G idle-age=none writeback-limit=1G/day" "writeback-limit is about a backing store"
+
 # memory-lock
 refused "1G memory-lock=maybe" "memory-lock=maybe:" "memory-lock=true" "memory-lock=false"
 refused "1G memory-lock=" "memory-lock=:" "memory-lock=true" "memory-lock=false"
@@ -101,6 +105,7 @@ served 8g
 # (there are sanitizers that leave less address space)
 [ "${ZSLOT_SANITIZER:-none}" != none ] || served 16T
 served "1G compressor=zstd"
+served "1G memory-limit=none idle-age=none writeback-limit=none"
 served "1G compressor=zstd:-7"
 served "1G compressor=zstd:19"
 served "1G compressor=none memory-limit=1G memory-lock=off"

@@ -126,6 +126,7 @@ ends 0 '' set compressor=lz4 memory-limit=16M idle-age=60 writeback-limit=1G/day
 [ "$(number ALGORITHM,LIMIT)" = 'lz4 16777216' ] || fail "$(number ALGORITHM,LIMIT)"
 ends 1 'number from -7 to 19' set memory-limit=20M compressor=zstd:99
 ends 1 'and not 0' set compressor=zstd:0
+ends 1 'or memory-limit=none' set memory-limit=abc
 ends 1 'at least memory-limit=' set memory-limit=1M
 ends 1 'unknown key' set size=1G
 [ "$(number ALGORITHM,LIMIT)" = 'lz4 16777216' ] || fail "a refusal changed $(number ALGORITHM,LIMIT)"

@@ -25,7 +25,7 @@ while IFS=$'\t' read -r key value default; do
     keys+=("$key")
     [[ $'\n'$help == *$'\n'"$key=$value  (default: $default)"* ]] || fail "$key: not in --help"
     [[ $'\n'$manual == *$'\n'"=item B<$key=>I<$value>"$'\n'* ]] || fail "$key: not in the manual"
-    [ "$default" = "none; required" ] || [[ $manual == *"default is C<$default>"* ]] ||
+    [ "$default" = "none; required" ] || [ "$default" = unset ] || [[ $manual == *"default is C<$default>"* ]] ||
         fail "$key: its default is not in the manual"
 done < <(sed -nE 's/^OPTION\([a-z_]+, "([^"]*)", "([^"]*)", "([^"]*)".*/\1\t\2\t\3/p' \
     "$srcdir/core/options.def")

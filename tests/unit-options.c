@@ -126,6 +126,19 @@ START_TEST(good_values_are_taken)
 }
 END_TEST
 
+START_TEST(none_takes_back)
+{
+    ck_assert_int_eq(set("size", "1G"), 0);
+    ck_assert_int_eq(set("memory-limit", "none"), 0);
+    ck_assert_uint_eq(options.memory_limit, UINT64_MAX);
+    ck_assert_int_eq(set("idle-age", "none"), 0);
+    ck_assert_uint_eq(options.idle_age, 0);
+    ck_assert_int_eq(set("writeback-limit", "none"), 0);
+    ck_assert_uint_eq(options.writeback_limit, UINT64_MAX);
+    ck_assert_int_eq(options_complete(&options, &reason), 0);
+}
+END_TEST
+
 START_TEST(all_levels_of_all_codecs_are_taken)
 {
     char value[32];
@@ -236,7 +249,8 @@ END_TEST
 HARNESS_MAIN_WITH("unit-options", setup, teardown,
                   a_refusal_names_parameter_value_bound_and_remedy,
                   a_very_long_value_is_refused_all_the_same, good_values_are_taken,
-                  all_levels_of_all_codecs_are_taken, what_is_left_out_has_its_default,
-                  a_parameter_given_twice_is_refused, size_cannot_be_left_out,
+                  none_takes_back, all_levels_of_all_codecs_are_taken,
+                  what_is_left_out_has_its_default, a_parameter_given_twice_is_refused,
+                  size_cannot_be_left_out,
                   a_limit_under_what_tables_take_is_refused_with_the_least,
                   help_and_keys_name_every_parameter)
