@@ -68,6 +68,7 @@ int settings_read_text(struct settings *settings, const char *path, char *text,
 {
     char *line = text;
 
+    settings->file = path;
     for (unsigned number = 1; line < text + bytes; number++) {
         char *end = line + strcspn(line, "\n");
         struct reason why;
@@ -78,6 +79,7 @@ int settings_read_text(struct settings *settings, const char *path, char *text,
                               "no text",
                               path, number);
         char *next = end + 1;
+        settings->line = number;
         int r = read_line(settings, trim(line, end), &why);
         if (r < 0)
             return reason_say(reason, r, "%s:%u: %s", path, number, why.text);

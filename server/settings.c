@@ -13,9 +13,17 @@
 #include "export.h"
 #include "reactor.h"
 #include "parse.h"
+#include "settings-say.h"
 
 #define MAX_CONNECTIONS_DEFAULT 64
 #define KEY_BYTES_MAX 64
+
+const char settings_options_help[] =
+#define OPTION(name, key, value, fallback, help)                                       \
+    "--" key "=" value "  (default: " fallback ")\n    " help "\n"
+#include "options.def"
+#undef OPTION
+    ;
 
 const char settings_help[] =
 #define SETTING(name, key, value, fallback, help)                                      \
@@ -83,6 +91,7 @@ static int set_listen(struct settings *settings, const char *value,
     if (settings->listen_count == LISTEN_FDS_MAX)
         return reason_say(reason, -EINVAL, "listen=%s: more than %u addresses", value,
                           LISTEN_FDS_MAX);
+    settings->listen_lines[settings->listen_count] = settings->line;
     settings->listen[settings->listen_count++] = value;
     return 0;
 }
@@ -211,23 +220,33 @@ static int set_tls_verify_peer(struct settings *settings, const char *value,
     return 0;
 }
 
-static bool is_option(const char *key)
-{
-    static const char *const keys[] = {
-#define OPTION(name, key, value, fallback, help) key,
+/* Every parameter, the volume's first. */
+static const struct parameter {
+    const char *key, *value;
+} parameters[SETTINGS_PARAMETERS] = {
+#define OPTION(name, key, value, fallback, help) {key, value},
 #include "options.def"
 #undef OPTION
-    };
+#define SETTING(name, key, value, fallback, help) {key, value},
+#include "settings.def"
+#undef SETTING
+};
 
-    for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(key, keys[i]) == 0)
-            return true;
-    return false;
+unsigned settings_find(const char *key, size_t bytes)
+{
+    unsigned i = 0;
+
+    while (i < SETTINGS_PARAMETERS && (strlen(parameters[i].key) != bytes ||
+                                       strncmp(parameters[i].key, key, bytes) != 0))
+        i++;
+    return i;
 }
 
-static int set_option(struct settings *settings, const char *key, const char *value,
+static int set_option(struct settings *settings, unsigned option, const char *value,
                       struct reason *reason)
 {
+    const char *key = parameters[option].key;
+
     if (settings->are_arguments && settings->export_count > 1)
         return reason_say(reason, -EINVAL,
                           "%s=%s: which of the %u exports of the file that is for "
@@ -235,7 +254,10 @@ static int set_option(struct settings *settings, const char *key, const char *va
                           key, value, settings->export_count);
     if (strcmp(key, "control") == 0 && *value && !(value = absolute(value, reason)))
         return -EINVAL;
-    return options_set(&last_export(settings)->options, key, value, reason);
+    int r = options_set(&last_export(settings)->options, key, value, reason);
+    if (r == 0)
+        last_export(settings)->lines[option] = settings->line;
+    return r;
 }
 
 int settings_set(struct settings *settings, const char *key, const char *value,
@@ -250,8 +272,9 @@ int settings_set(struct settings *settings, const char *key, const char *value,
 #undef SETTING
     };
 
-    if (is_option(key))
-        return set_option(settings, key, value, reason);
+    unsigned parameter = settings_find(key, strlen(key));
+    if (parameter < OPTION_COUNT)
+        return set_option(settings, parameter, value, reason);
     for (unsigned i = 0; i < SETTING_COUNT; i++) {
         if (strcmp(key, table[i].key) != 0)
             continue;
@@ -267,6 +290,7 @@ int settings_set(struct settings *settings, const char *key, const char *value,
         if (i == SETTING_listen && !(settings->seen & 1u << i))
             settings->listen_count = 0; /* not those of the file */
         settings->seen |= 1u << i;
+        settings->lines[i] = settings->line;
         return table[i].set(settings, value, reason);
     }
     return reason_say(reason, -EINVAL, "%s: unknown parameter; those there are:%s%s",
@@ -306,6 +330,7 @@ int settings_add_export(struct settings *settings, const char *name,
 void settings_begin_arguments(struct settings *settings)
 {
     settings->are_arguments = true;
+    settings->line = SETTINGS_LINE_OF_ARGUMENTS;
     settings->file_settings = settings->seen;
     settings->seen = 0;
     for (unsigned i = 0; i < settings->export_count; i++) {
@@ -314,23 +339,39 @@ void settings_begin_arguments(struct settings *settings)
     }
 }
 
+int settings_check_argument(const char *argument, struct reason *reason)
+{
+    unsigned dashes = (unsigned)strspn(argument, "-");
+    const char *key = argument + dashes;
+    size_t bytes = strcspn(key, "=");
+    unsigned parameter = settings_find(key, bytes);
+
+    if (parameter == SETTINGS_PARAMETERS)
+        return dashes == 2 && bytes > 0 && bytes < KEY_BYTES_MAX && key[bytes]
+                   ? 0 /* unknown: will be told so */
+                   : reason_say(
+                         reason, -EINVAL,
+                         "%s: not --KEY=VALUE; zslotd --help lists what there is",
+                         argument);
+    if (dashes == 2 && (key[bytes] || strcmp(parameters[parameter].value, "BOOL") == 0))
+        return 0;
+    if (key[bytes])
+        return reason_say(reason, -EINVAL, "%s: write --%s", argument, key);
+    return reason_say(reason, -EINVAL, "%s: write --%s=%s", argument,
+                      parameters[parameter].key, parameters[parameter].value);
+}
+
 int settings_argument(struct settings *settings, const char *argument,
                       struct reason *reason)
 {
     const char *equals = strchr(argument, '=');
     char key[KEY_BYTES_MAX];
 
-    /* Alone it can only mean one thing. */
-    if (strcmp(argument, "--foreground") == 0)
-        return settings_set(settings, "foreground", "true", reason);
-    if (strncmp(argument, "--", 2) != 0 || !equals ||
-        (size_t)(equals - argument - 2) >= sizeof key)
-        return reason_say(reason, -EINVAL,
-                          "%s: not --KEY=VALUE; zslotd --help lists what there is",
-                          argument);
-    memcpy(key, argument + 2, (size_t)(equals - argument - 2));
-    key[equals - argument - 2] = '\0';
-    return settings_set(settings, key, equals + 1, reason);
+    int r = settings_check_argument(argument, reason);
+    if (r < 0)
+        return r;
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+    return settings_set(settings, key, equals ? equals + 1 : "true", reason);
 }
 
 /* With tls=off, said by somebody, the rest may stay where it is. */
@@ -361,20 +402,30 @@ static int complete_tls(const struct settings *settings, struct reason *reason)
     return 0;
 }
 
+static int complete_export(struct settings *settings, unsigned i, struct reason *reason)
+{
+    struct export_settings *export = &settings->exports[i];
+    struct reason why;
+
+    export->options.seen |= settings->file_seen[i];
+    if (options_complete(&export->options, &why) == 0)
+        return 0;
+    reason_say(reason, 0, "%s%s%s%s", settings->has_sections ? "export " : "",
+               settings->has_sections ? export->name : "",
+               settings->has_sections ? ": " : "", why.text);
+    settings_say(settings, settings_line_of(settings, i, &why), reason);
+    return -EINVAL;
+}
+
 int settings_complete(struct settings *settings, struct reason *reason)
 {
     settings->seen |= settings->file_settings;
-    if (complete_tls(settings, reason) < 0)
+    if (complete_tls(settings, reason) < 0) {
+        settings_say(settings, settings_line_of(settings, 0, reason), reason);
         return -EINVAL;
-    for (unsigned i = 0; i < settings->export_count; i++) {
-        struct export_settings *export = &settings->exports[i];
-        struct reason why;
-
-        export->options.seen |= settings->file_seen[i];
-        if (options_complete(&export->options, &why) < 0)
-            return settings->has_sections ? reason_say(reason, -EINVAL, "export %s: %s",
-                                                       export->name, why.text)
-                                          : reason_say(reason, -EINVAL, "%s", why.text);
     }
+    for (unsigned i = 0; i < settings->export_count; i++)
+        if (complete_export(settings, i, reason) < 0)
+            return -EINVAL;
     return 0;
 }

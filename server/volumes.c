@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "settings-say.h"
 #include "volume.h"
 
 /* Of several exports a sentence says which. */
@@ -42,8 +43,13 @@ int volumes_open(struct volumes *volumes, const struct settings *settings,
 
         volumes->exports[i].name = settings->exports[i].name;
         int r = open_one(volumes, i, &settings->exports[i], reason);
-        if (r < 0)
-            return name_it(&volumes->exports[i], settings->export_count, r, reason);
+        if (r < 0) {
+            unsigned line = settings_line_of(settings, i, reason);
+
+            name_it(&volumes->exports[i], settings->export_count, r, reason);
+            settings_say(settings, line, reason);
+            return r;
+        }
     }
     volumes->table = (struct export_table){volumes->exports, volumes->count};
     return 0;

@@ -31,6 +31,7 @@
 #include "notify.h"
 #include "process.h"
 #include "settings-file.h"
+#include "settings-say.h"
 #include "settings.h"
 #include "volumes.h"
 #include "workers.h"
@@ -63,13 +64,13 @@ static int complain(const struct reason *reason)
 static void answer_and_leave(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             printf("zslotd [NAME] --KEY=VALUE...: serves compressed RAM disks over "
                    "NBD\n\nEach volume:\n%s\nThe server:\n%s",
-                   options_help, settings_help);
+                   settings_options_help, settings_help);
             exit(EXIT_SUCCESS);
         }
-        if (strcmp(argv[i], "--version") == 0) {
+        if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0) {
             printf("zslotd %s\n", PACKAGE_VERSION);
             exit(EXIT_SUCCESS);
         }
@@ -92,8 +93,6 @@ static int find_file(int argc, char **argv, const char **path)
     for (int i = 1; i < argc; i++) {
         bool is_path = strncmp(argv[i], key, strlen(key)) == 0;
 
-        if (strncmp(argv[i], key, strlen(key) - 1) == 0 && !is_path)
-            return 0; /* no --KEY=VALUE: will be refused as such */
         if (!is_path && !is_name(argv[i]))
             continue;
         if (*path) {
@@ -106,7 +105,7 @@ static int find_file(int argc, char **argv, const char **path)
             if (**path)
                 continue;
             reason_say(&reason, 0,
-                       "config=: no path; write for example --config=%s/swap.conf",
+                       "--config=: no path; write for example --config=%s/swap.conf",
                        directory_of_files);
             return complain(&reason);
         }
@@ -131,14 +130,20 @@ static int parse_arguments(struct settings *settings, int argc, char **argv)
 
     answer_and_leave(argc, argv);
     settings_init(settings);
+    /* Before a VALUE that stands alone is taken for a NAME. */
+    for (int i = 1; i < argc; i++)
+        if (!is_name(argv[i]) && settings_check_argument(argv[i], &reason) < 0)
+            return complain(&reason);
     if (find_file(argc, argv, &path) < 0)
         return -1;
     if (path && settings_read_file(settings, path, &reason) < 0)
         return complain(&reason);
     settings_begin_arguments(settings);
     for (int i = 1; i < argc; i++)
-        if (!is_name(argv[i]) && settings_argument(settings, argv[i], &reason) < 0)
+        if (!is_name(argv[i]) && settings_argument(settings, argv[i], &reason) < 0) {
+            settings_say(settings, SETTINGS_LINE_OF_ARGUMENTS, &reason);
             return complain(&reason);
+        }
     /* Wrong parameters first, before anything is made. */
     return settings_complete(settings, &reason) < 0 ? complain(&reason) : 0;
 }
@@ -158,13 +163,16 @@ static int open_listener(struct server *server)
     if (server->is_service)
         settings->foreground = true;
     for (unsigned i = 0; i < settings->listen_count; i++)
-        if (listen_open(&server->listener, settings->listen[i], &reason) < 0)
+        if (listen_open(&server->listener, settings->listen[i], &reason) < 0) {
+            settings_say(settings, settings->listen_lines[i], &reason);
             return complain(&reason);
+        }
     if (server->listener.count > 0)
         return 0;
     reason_say(&reason, 0,
                "listen=ADDRESS is missing, and LISTEN_FDS gives no sockets; write for "
-               "example --listen=unix:/run/zslot.sock");
+               "example listen=unix:/run/zslot-nbd.sock");
+    settings_say(settings, 0, &reason);
     return complain(&reason);
 }
 
@@ -172,8 +180,11 @@ static int open_all(struct server *server)
 {
     struct reason reason;
 
-    if (tls_open(&server->settings.tls, &server->tls, &reason) < 0)
+    if (tls_open(&server->settings.tls, &server->tls, &reason) < 0) {
+        settings_say(&server->settings, settings_line_of(&server->settings, 0, &reason),
+                     &reason);
         return complain(&reason);
+    }
     if (open_listener(server) < 0)
         return -1;
     if (volumes_open(&server->volumes, &server->settings, &reason) < 0)

@@ -37,23 +37,25 @@ wrong 2 threads=2 'before the first [export NAME]' <<<$'[export a]\nthreads=2'
 wrong 2 'value zero' < <(printf 'size=1M\nlisten=\0x\n')
 wrong 129 'more than 128' < <(for i in $(seq 200); do echo "[export $i]"; done)
 
-# what_holds_for_all_of_it has no line
-says 'size=SIZE is missing' -- --config=/dev/null
+# what_is_found_later has the line, or the file if nobody wrote it
+says 'null: size=SIZE is missing' 'example size=8G' -- --config=/dev/null
 printf '[export a]\nsize=1M\n[export b]\nmemory-limit=8M\n' >file
-says 'export b: size=SIZE is missing' -- --config=file
+says 'file: export b: size=SIZE is missing' -- --config=file
 printf '[export a]\nsize=1M\n[export b]\nsize=1M\nbacking-size=1M\n' >file
-says 'export b: backing-size' -- --config=file
+says 'file:5: export b: backing-size' -- --config=file
 printf '[export a]\nsize=1M\n[export b]\nsize=1T\nmemory-limit=1M\n' >file
-says 'export b: memory-limit=1M' -- --config=file --listen="unix:$directory/s"
+says 'file:5: export b: memory-limit=1M' 'at least memory-limit=' -- --config=file --listen="unix:$directory/s"
+printf 'listen=unix:/no/such/directory/s\nsize=1M\n' >file
+says 'file:1: listen=unix:/no/such/directory/s' -- --config=file
+printf 'size=1M\n' >file
+says 'file: listen=ADDRESS is missing' -- --config=file
+says '--memory-limit=1M: tables' -- --config=file --size=1T --memory-limit=1M --listen="unix:$directory/s"
+printf 'size=1M\ntls-psk=/no/such\n' >file
+says 'file:2: tls-psk is about TLS' 'write tls=require' -- --config=file
+says 'file:2: tls-psk=/no/such: cannot read it' -- --config=file --tls=require
+
 printf '[export a]\nsize=1M\ncontrol=c\n[export b]\nsize=1M\ncontrol=c\n' >file
-says 'export b: control=' 'another server listens' -- --config=file --listen="unix:$directory/s"
-mkdir state
-printf '[export a]\nsize=1M\nstate=%s\n[export b]\nsize=1M\nstate=%s\n' "$PWD/state" "$PWD/state" >file
-says 'export b: state=' -- --config=file --listen="unix:$directory/s"
-truncate -s 64M backing
-printf '[export a]\nsize=64M\nmemory-limit=16M\nbacking=backing\n[export b]\nsize=64M\nmemory-limit=16M\nbacking=backing\n' \
-    >file
-says 'export b: backing=' -- --config=file --listen="unix:$directory/s"
+says 'file:6: export b: control=' 'another server listens' -- --config=file --listen="unix:$directory/s"
 { [ ! -e c ] && [ ! -e s ]; } || fail "a refused server leaves a socket"
 
 # files_that_cannot_be_read
@@ -62,14 +64,14 @@ says nowhere 'No such file' -- --config=nowhere
 says . 'directory' -- --config=.
 head -c 2000000 /dev/zero | tr '\0' '#' >file
 says file 'no configuration file' -- --config=file
-says config= 'no path' -- --config=
+says --config= 'no path' -- --config=
 for bad in .. a/b ''; do
     says "$bad: not a name" --config=FILE -- "$bad"
 done
 says two 'one only' -- one two
 says --config=x 'one only' -- one --config=x
 # Without its --, a parameter is not taken for a name.
-says size=1M --KEY=VALUE -- size=1M
+says 'size=1M: write --size=1M' -- size=1M
 
 # arguments_of_which_nobody_can_tell_whose
 printf '[export a]\nsize=1M\n[export b]\nsize=1M\n' >file

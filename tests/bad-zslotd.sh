@@ -35,7 +35,23 @@ for one in file sub; do
 done
 [ "$(cat file)" = precious ] || fail "a file was taken for a stale socket"
 [ -d sub ] || fail "a directory was taken for a stale socket"
-says "--config: not --KEY=VALUE" -- --config file
+says "--config: write --config=FILE" -- --config file
+# what_is_written_in_another_form_is_told_the_right_one
+says "size=8G: write --size=8G" -- size=8G "${there[@]}"
+says "-size=8G: write --size=8G" -- -size=8G "${there[@]}"
+says "--size: write --size=SIZE" -- --size 1G "${there[@]}"
+says "--threads: write --threads=N" -- --threads 4 "${there[@]}"
+says "--nonsense: not --KEY=VALUE" -- --nonsense "${there[@]}"
+says "-f: not --KEY=VALUE" -- -f "${there[@]}"
+# (the key of a BOOL alone is true)
+says "backing-overwrite is about a backing store" -- --size=1M --backing-overwrite "${there[@]}"
+# sentences_about_arguments_have_dashes
+says "--size=SIZE is missing" "write for example --size=8G" -- "${there[@]}"
+says "--size=1x: not a size" "as in --size=8G" -- --size=1x "${there[@]}"
+says "--backing=/no/such" "--memory-limit=1G or --idle-age=600" -- --size=1M "${there[@]}" --backing=/no/such
+says "--memory-limit=1M: tables" "at least --memory-limit=" -- --size=1T --memory-limit=1M "${there[@]}"
+says "--listen=ADDRESS" "--listen=unix:/run/zslot-nbd.sock" -- --size=1M
+says "write --tls=require too" -- --size=1M "${there[@]}" --tls-psk=/no/such
 for bad in '' unix unix: tcp: tcp:1 tcp:: tcp:host: vsock: vsock:x vsock:1:x http://x; do
     says "listen=$bad" -- --size=1M --listen="$bad"
 done
@@ -48,11 +64,13 @@ says backing=/no/such -- --size=1M "${there[@]}" --memory-limit=4M --backing=/no
 
 # help_lists_every_parameter
 "$zslotd" --help >help
+"$zslotd" -h | cmp help || fail "-h is another help"
 while read -r key; do
-    grep -q "^-*$key=" help || fail "--help does not have $key"
+    grep -q "^--$key=" help || fail "--help does not have $key"
 done < <(sed -nE 's/^(OPTION|SETTING)\([a-z_]+, "([^"]*)".*/\2/p' "$srcdir/core/options.def" \
     "$srcdir/server/settings.def")
 "$zslotd" --version | grep -q '^zslotd [0-9]' || fail "--version"
+"$zslotd" -V | grep -q '^zslotd [0-9]' || fail "-V"
 
 # it_goes_into_the_background when it is ready, and its parent is told
 start=("$zslotd" --size=1M "${there[@]}" --pid-file="$directory/pid" --threads=2 --max-connections=2)
