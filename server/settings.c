@@ -14,6 +14,7 @@
 #include "reactor.h"
 #include "parse.h"
 #include "settings-say.h"
+#include "settings-twice.h"
 
 #define MAX_CONNECTIONS_DEFAULT 64
 #define KEY_BYTES_MAX 64
@@ -427,5 +428,5 @@ int settings_complete(struct settings *settings, struct reason *reason)
     for (unsigned i = 0; i < settings->export_count; i++)
         if (complete_export(settings, i, reason) < 0)
             return -EINVAL;
-    return 0;
+    return settings_check_twice(settings, reason);
 }

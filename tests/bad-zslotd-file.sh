@@ -54,8 +54,26 @@ printf 'size=1M\ntls-psk=/no/such\n' >file
 says 'file:2: tls-psk is about TLS' 'write tls=require' -- --config=file
 says 'file:2: tls-psk=/no/such: cannot read it' -- --config=file --tls=require
 
-printf '[export a]\nsize=1M\ncontrol=c\n[export b]\nsize=1M\ncontrol=c\n' >file
-says 'file:6: export b: control=' 'another server listens' -- --config=file --listen="unix:$directory/s"
+# two_exports_that_would_have_the_same name both, and the line
+two() {
+    printf '[export a]\nsize=1M\nmemory-limit=8M\n%s\n[export b]\nsize=1M\nmemory-limit=8M\n%s\n' "$1" "$2" >file
+    says "file:8: export b: $2" 'export a has the same' -- --config=file --listen="unix:$directory/s"
+}
+two control=c control="$directory/c"
+mkdir state
+ln -s state link
+two state="$directory/state" state="$directory/state"
+two state="$directory/state" state="$directory/link"
+two state="$directory/none" state="$directory/./none"
+two metrics-port=9810 metrics-port=9810
+truncate -s 64M backing
+ln backing same
+two backing="$directory/backing" backing="$directory/same"
+two backing=nbd://localhost/x backing=nbd://localhost/x
+printf 'listen=unix:c\n[export a]\nsize=1M\n[export b]\nsize=1M\ncontrol=c\n' >file
+says 'file:1: listen=unix:c' "control=$directory/c has the same" -- --config=file
+printf 'listen=tcp:127.0.0.1:1\nlisten=tcp:127.0.0.1:1\nsize=1M\n' >file
+says 'file:2: listen=tcp:127.0.0.1:1' 'before' -- --config=file
 { [ ! -e c ] && [ ! -e s ]; } || fail "a refused server leaves a socket"
 
 # files_that_cannot_be_read

@@ -52,6 +52,12 @@ says "--backing=/no/such" "--memory-limit=1G or --idle-age=600" -- --size=1M "${
 says "--memory-limit=1M: tables" "at least --memory-limit=" -- --size=1T --memory-limit=1M "${there[@]}"
 says "--listen=ADDRESS" "--listen=unix:/run/zslot-nbd.sock" -- --size=1M
 says "write --tls=require too" -- --size=1M "${there[@]}" --tls-psk=/no/such
+# two_that_would_have_the_same_are_told_so
+says "--listen=unix:$directory/there: it was given before" -- --size=1M "${there[@]}" "${there[@]}"
+says "--listen=unix:there: it was given before" -- --size=1M "${there[@]}" --listen=unix:there
+says "--listen=unix:$directory/there: --control=$directory/there has the same" -- --size=1M "${there[@]}" \
+    --control="$directory/there"
+says "--control=$directory/./there has the same" -- --size=1M --listen=unix:there --control="$directory/./there"
 for bad in '' unix unix: tcp: tcp:1 tcp:: tcp:host: vsock: vsock:x vsock:1:x http://x; do
     says "listen=$bad" -- --size=1M --listen="$bad"
 done
