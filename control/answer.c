@@ -21,9 +21,13 @@ static void give(struct http_response *response, int status, json_t *json)
 {
     response->status = status;
     response->type = "application/json";
-    response->body =
+    char *text =
         json ? json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    /* At a terminal the prompt comes behind it. */
+    if (!text || asprintf(&response->body, "%s\n", text) < 0)
+        response->body = NULL;
     response->bytes = response->body ? strlen(response->body) : 0;
+    free(text);
     json_decref(json);
 }
 
@@ -160,12 +164,22 @@ static void get_job(struct answer *answer, const struct http_request *request,
 static void begin(struct answer *answer, const struct job *job,
                   struct http_response *response)
 {
-    if (jobs_begin(answer->jobs, job) < 0)
-        refuse(
-            response, 409,
-            "other work is under way; see GET /v1/job, and ask again when it is done");
-    else
-        give(response, 202, json_pack("{s:o}", "job", jobs_json(answer->jobs)));
+    int r = jobs_begin(answer->jobs, job);
+    json_t *now = jobs_json(answer->jobs);
+
+    if (r == 0) {
+        give(response, 202, json_pack("{s:o}", "job", now));
+        return;
+    }
+    json_int_t done = json_integer_value(json_object_get(now, "done"));
+    json_int_t total = json_integer_value(json_object_get(now, "total"));
+    const char *verb = json_string_value(json_object_get(now, "verb"));
+    refuse(response, 409,
+           "%s is under way, %u %% of it done; ask again later (GET /v1/job tells how "
+           "far it is)",
+           verb ? verb : "other work",
+           total > 0 ? (unsigned)(100.0 * (double)done / (double)total) : 0);
+    json_decref(now);
 }
 
 #define AGE_MAX_S (30 * 24 * 60 * 60)
@@ -210,8 +224,8 @@ static bool filter_of(const struct http_request *request, struct filter *filter,
             filter->type = (enum filter_type)i;
     if (filter->type == FILTER_TYPE_COUNT) {
         refuse(response, 400,
-               "type=%s: write one of type=all, type=idle, type=huge, type=huge_idle",
-               type ? type : "");
+               "type%s%s; write one of type=all, type=idle, type=huge, type=huge_idle",
+               type ? "=" : " is missing", type ? type : "");
         return false;
     }
     if (max && (parse_size(max, &filter->max_bytes) < 0 || filter->max_bytes == 0)) {
@@ -234,7 +248,8 @@ static void post_writeback(struct answer *answer, const struct http_request *req
         return;
     volume_report(answer->volume, &report);
     if (report.backing == BACKING_NONE)
-        refuse(response, 409, "there is no backing store");
+        refuse(response, 409,
+               "there is no backing store; start the server with backing=PATH");
     else
         begin(answer, &job, response);
 }
@@ -248,7 +263,7 @@ static void post_compact(struct answer *answer, const struct http_request *reque
     begin(answer, &job, response);
 }
 
-/* As "compressor", whose sentences name that. */
+/* As "compressor", but for what its sentence says. */
 static bool codec_of(const struct http_request *request, struct codec_choice *choice,
                      struct http_response *response)
 {
@@ -262,7 +277,10 @@ static bool codec_of(const struct http_request *request, struct codec_choice *ch
         return false;
     }
     if (options_set(&options, "compressor", value, &reason) < 0) {
-        refuse(response, 400, "codec=%s: as for compressor, %s", value, reason.text);
+        refuse(response, 400,
+               "codec=%s: neither lz4 nor zstd:LEVEL, a level from %d to %d and not 0; "
+               "write for example codec=zstd:9",
+               value, codec_zstd.level_min, codec_zstd.level_max);
         return false;
     }
     *choice = options.compressor;
@@ -306,7 +324,8 @@ static void post_retry(struct answer *answer, const struct http_request *request
                        struct http_response *response)
 {
     if (volume_retry(answer->volume) < 0)
-        refuse(response, 409, "there is no backing store");
+        refuse(response, 409,
+               "there is no backing store; start the server with backing=PATH");
     else
         get_stats(answer, request, response);
 }
@@ -391,8 +410,9 @@ static bool keys_are_known(const struct http_request *request, const char *keys,
         const char *key = request->parameters[i].key;
 
         if (strchr(key, ' ') || !has_word(keys, key)) {
-            reason_say(reason, -400, "%s: unknown key; those there are:%s", key,
-                       *keys ? keys : " none");
+            reason_say(reason, -400, "%s: unknown key; %s%s", key,
+                       *keys ? "those there are:" : "nothing stands behind a ? here",
+                       keys);
             return false;
         }
     }
@@ -455,7 +475,8 @@ void answer_request(void *opaque, const struct http_request *request,
     if (!route) {
         answer_refusal(&reason, status, response);
         if (status == 405)
-            response->allow = allow;
+            response->allow =
+                answer->reads_only || strcmp(allow, "GET") != 0 ? allow : "GET, HEAD";
     } else if (!is_ours(answer, request, &reason))
         answer_refusal(&reason, 403, response);
     else if (!keys_are_known(request, route->keys, &reason))

@@ -74,7 +74,8 @@ static int parse(struct parts *parts, const struct steer_pair *pairs, unsigned c
                               key, value, STEER_KEYS);
         if (parameter->is_about_backing && !parts->writeback)
             return reason_say(reason, -EINVAL,
-                              "%s=%s: it is about a backing store, and there is none",
+                              "%s=%s: it is about a backing store, and there is none; "
+                              "start the server with backing=PATH",
                               key, value);
         int r = options_set(wanted, key, value, reason);
         if (r < 0)

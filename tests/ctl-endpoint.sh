@@ -68,6 +68,28 @@ number_of() { awk -v name="$1" '$1 == name { print $2 }' metrics; }
     fail "what is in force: $(jq -c . stats.json)"
 [ "$(jq .memory_lock stats.json)" = false ] || fail "memory-lock is on"
 
+# an_answer_ends_with_a_newline
+[ "$(tail -c 1 stats.json | od -An -tx1)" = ' 0a' ] || fail "no newline: $(tail -c 20 stats.json | od -c)"
+
+# a_refusal_says_what_to_write
+refuses() { # SENTENCE PATH ARGUMENT...
+    local said
+    said=$(ask "${@:2}" 2>/dev/null | jq -r .error) || true
+    [[ $said == *"$1"* ]] || fail "$2: $said"
+}
+refuses 'type is missing; write one of type=all' /v1/writeback -X POST
+refuses 'type=x; write one of type=all' '/v1/writeback?type=x' -X POST
+refuses 'x: unknown key; nothing stands behind a ?' '/v1/stats?x=1'
+refuses 'x: unknown key; those there are: age' '/v1/idle?x=1' -X POST
+
+# allow_has_all_methods
+for one in 'GET, HEAD=PUT /v1/stats' 'POST=FOO /v1/compact'; do
+    request=${one#*=}
+    curl -sS -o /dev/null -D head -X "${request% *}" --unix-socket control "http://localhost${request#* }"
+    grep -q '^HTTP/1.1 405' head || fail "$request: $(cat head)"
+    [ "$(sed -n 's/^Allow: \(.*\)\r$/\1/p' head)" = "${one%%=*}" ] || fail "$request: $(cat head)"
+done
+
 # prometheus_finds_nothing_wrong
 if command -v promtool >/dev/null; then
     promtool check metrics >said 2>&1 <"$directory/metrics" || fail "promtool: $(cat said)"
@@ -79,6 +101,13 @@ stop
 for one in orig_data_size compr_data_size pages_written pages_read same_pages huge_pages; do
     [ "$(stat_at_end $one)" = "$(jq ".$one" stats.json)" ] || fail "$one at the end: $(stat_at_end $one)"
 done
+
+# one_work_at_a_time, and the other one is told which
+serve zslot 64M control=control
+nbdcopy pages "$uri"
+ask '/v1/recompress?codec=zstd:19&type=all' -X POST >/dev/null
+refuses 'recompress is under way' /v1/compact -X POST
+stop
 
 # in_the_background_too
 "$NBDKIT" -U "$directory/socket" -P "$directory/pid" zslot 64M control=control
