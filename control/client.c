@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -39,6 +40,30 @@ static int no_server(const char *path, const char *why)
         return EXIT_NO_SERVER; /* it was not waited for */
     fprintf(stderr, "zslotctl: %s: %s\n", path, why);
     return EXIT_NO_SERVER;
+}
+
+/* Why nobody answers at PATH, and what to write. */
+static int no_socket(const char *path, int err)
+{
+    struct stat what;
+    char why[256];
+
+    if (err == ENAMETOOLONG)
+        snprintf(why, sizeof why, "the path of a socket has at most %zu bytes",
+                 sizeof((struct sockaddr_un *)0)->sun_path - 1);
+    else if (err == ENOENT)
+        snprintf(
+            why, sizeof why,
+            "No such file; give a server control=SOCKET, and name that by -s SOCKET "
+            "or in ZSLOT_CONTROL");
+    else if (err == ECONNREFUSED && stat(path, &what) == 0 && !S_ISSOCK(what.st_mode))
+        snprintf(why, sizeof why,
+                 "this is no socket; name the one of the server's control=SOCKET");
+    else if (err == ECONNREFUSED)
+        snprintf(why, sizeof why, "nobody listens there; the server has ended");
+    else
+        return no_server(path, strerror(err));
+    return no_server(path, why);
 }
 
 static int connect_to(const char *path)
@@ -88,6 +113,14 @@ static int send_request(int fd, const char *method, const char *target)
     return sent == n ? 0 : -1;
 }
 
+/* What a server of NBD begins with. */
+static bool is_of_nbd(const char *text)
+{
+    static const char magic[] = "NBDMAGIC";
+
+    return strncmp(text, magic, strlen(magic)) == 0;
+}
+
 /* All there is until the server hangs up, ended by 0; by malloc(). */
 static char *receive(int fd)
 {
@@ -102,12 +135,14 @@ static char *receive(int fd)
         if (n > 0)
             bytes += (size_t)n;
     }
-    if (!text || n < 0) {
-        free(text);
+    if (!text)
         return NULL;
-    }
     text[bytes] = '\0';
-    return text;
+    /* Who speaks NBD hangs up on a request of HTTP. */
+    if (n >= 0 || is_of_nbd(text))
+        return text;
+    free(text);
+    return NULL;
 }
 
 /* 0: it is no answer of HTTP. */
@@ -128,14 +163,19 @@ int client_ask(const char *path, const char *method, const char *target,
     int fd = connect_to(path);
 
     if (fd < 0)
-        return no_server(path, strerror(errno));
+        return no_socket(path, errno);
     char *text = send_request(fd, method, target) == 0 ? receive(fd) : NULL;
     int err = errno;
     close(fd);
     if (!text)
         return no_server(path, err == EAGAIN ? "no answer" : strerror(err));
     int status = parse(text, answer);
+    bool is_nbd = is_of_nbd(text);
     free(text);
+    if (is_nbd)
+        return no_server(path,
+                         "that is a socket for NBD; give the server control=SOCKET, "
+                         "and name that one");
     if (status == 0)
         return no_server(path, "what answers there is not zslot");
     if (status < 300)

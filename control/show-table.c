@@ -63,6 +63,11 @@ static const struct column {
 
 #define COLUMNS (sizeof columns / sizeof *columns)
 
+/* As zramctl(8) calls them. */
+static const struct {
+    const char *theirs, *ours;
+} other_names[] = {{"MEM-LIMIT", "LIMIT"}, {"COMP-RATIO", "RATIO"}};
+
 void show_columns(void)
 {
     for (unsigned i = 0; i < COLUMNS; i++)
@@ -145,6 +150,27 @@ static int add_column(struct libscols_table *table, const char *name, bool is_ri
     return is_json_number ? scols_column_set_json_type(column, SCOLS_JSON_NUMBER) : 0;
 }
 
+static bool is_name(const char *name, const char *text, size_t length)
+{
+    return strlen(name) == length && strncasecmp(name, text, length) == 0;
+}
+
+/* COLUMNS: there is none. */
+static unsigned find_column(const char *text, size_t length)
+{
+    unsigned i = 0;
+
+    for (unsigned j = 0; j < sizeof other_names / sizeof *other_names; j++)
+        if (is_name(other_names[j].theirs, text, length)) {
+            text = other_names[j].ours;
+            length = strlen(text);
+            break;
+        }
+    while (i < COLUMNS && !is_name(columns[i].name, text, length))
+        i++;
+    return i;
+}
+
 /* Fills CHOSEN with indexes of columns; how many, or -1 after a line on standard error. */
 static int choose(const char *names, unsigned chosen[COLUMNS])
 {
@@ -155,11 +181,8 @@ static int choose(const char *names, unsigned chosen[COLUMNS])
             chosen[n++] = i;
     while (names && *names) {
         size_t length = strcspn(names, ",");
-        unsigned i = 0;
+        unsigned i = find_column(names, length);
 
-        while (i < COLUMNS && (strlen(columns[i].name) != length ||
-                               strncasecmp(columns[i].name, names, length) != 0))
-            i++;
         if (i == COLUMNS || n == (int)COLUMNS) {
             fprintf(stderr, "zslotctl: --output: %.*s: %s; those there are:\n",
                     (int)length, names,

@@ -12,6 +12,8 @@
 #include <getopt.h>
 #include <limits.h>
 #include <locale.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,7 @@ static unsigned socket_count;
 static struct show_style style;
 static double interval_s = 1;
 static unsigned times;
+static bool is_given[UCHAR_MAX + 1]; /* by the letter of an option */
 
 static void help(void)
 {
@@ -65,10 +68,15 @@ static void help(void)
     printf("\nExit status: 0 done, 1 refused or failed, 2 bad usage, 3 no server\n");
 }
 
-static int bad_usage(const char *why, const char *what)
+__attribute__((format(printf, 1, 2))) static int bad_usage(const char *format, ...)
 {
-    fprintf(stderr, "zslotctl: %s%s%s; see zslotctl --help\n", what, *what ? ": " : "",
-            why);
+    va_list arguments;
+
+    fputs("zslotctl: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputs("; see zslotctl --help\n", stderr);
     return EXIT_USAGE;
 }
 
@@ -157,7 +165,7 @@ static int do_set(int count, char **arguments)
 
         if (!value || value == arguments[i] ||
             strcspn(arguments[i], "?&%# ") < (size_t)(value - arguments[i]))
-            return bad_usage("not KEY=VALUE", arguments[i]);
+            return bad_usage("set: %s: not KEY=VALUE", arguments[i]);
         *value = '\0';
         client_add(target, sizeof target, arguments[i], value + 1);
     }
@@ -177,17 +185,68 @@ static const struct command {
     const char *name;
     int (*run)(int count, char **arguments);
     int least, most; /* arguments */
+    const char *form;
+    const char *options; /* those that it heeds */
 } commands[] = {
-    {"stat", do_stat, 0, 0},
-    {"top", do_top, 0, 0},
-    {"idle", do_idle, 0, 1},
-    {"writeback", do_writeback, 1, 2},
-    {"recompress", do_recompress, 2, 3},
-    {"compact", do_compact, 0, 0},
-    {"retry", do_retry, 0, 0},
-    {"set", do_set, 1, 8},
-    {"slots", do_slots, 0, 2},
+    {"stat", do_stat, 0, 0, "", "sobnrJ"},
+    {"top", do_top, 0, 0, "", "sdc"},
+    {"idle", do_idle, 0, 1, " [SECONDS]", "s"},
+    {"writeback", do_writeback, 1, 2, " all|idle|huge|huge_idle [MAX]", "s"},
+    {"recompress", do_recompress, 2, 3, " CODEC all|idle|huge|huge_idle [MAX]", "s"},
+    {"compact", do_compact, 0, 0, "", "s"},
+    {"retry", do_retry, 0, 0, "", "s"},
+    {"set", do_set, 1, 8, " KEY=VALUE...", "s"},
+    {"slots", do_slots, 0, 2, " [FROM [COUNT]]", "snrJ"},
 };
+
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static const struct option options[] = {
+    {"socket", required_argument, NULL, 's'},
+    {"output", required_argument, NULL, 'o'},
+    {"bytes", no_argument, NULL, 'b'},
+    {"noheadings", no_argument, NULL, 'n'},
+    {"raw", no_argument, NULL, 'r'},
+    {"json", no_argument, NULL, 'J'},
+    {"interval", required_argument, NULL, 'd'},
+    {"count", required_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
+/* An option that the command would leave unheeded. */
+static int refuse_option(const struct command *command, const struct option *option)
+{
+    char list[64] = "";
+
+    for (unsigned i = 0; i < COMMANDS; i++)
+        if (strchr(commands[i].options, option->val)) {
+            size_t used = strlen(list);
+
+            snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "",
+                     commands[i].name);
+        }
+    return bad_usage("%s: there is no --%s for it, only for %s", command->name,
+                     option->name, list);
+}
+
+static int check_command(const struct command *command, int count)
+{
+    for (const struct option *option = options; option->name; option++)
+        if (is_given[option->val] && !strchr(command->options, option->val))
+            return refuse_option(command, option);
+    if (count < command->least || count > command->most)
+        return bad_usage("%s: %s; write zslotctl %s%s", command->name,
+                         count < command->least ? "something is missing"
+                                                : "that is too much",
+                         command->name, command->form);
+    if (socket_count > 1 && command->run != do_stat)
+        return bad_usage(
+            "%s: one socket only; it is for stat that there can be several",
+            command->name);
+    return EXIT_DONE;
+}
 
 /* -- The command line. -- */
 
@@ -197,10 +256,15 @@ static int take_option(int option)
     unsigned long number;
     char *end;
 
+    if (option >= 0 && option <= UCHAR_MAX)
+        is_given[option] = true;
     switch (option) {
     case 's':
+        if (*optarg == '\0')
+            return bad_usage(
+                "--socket=: no path; write for example --socket=" SOCKET_USUAL);
         if (socket_count == SOCKETS_MAX)
-            return bad_usage("too many sockets", optarg);
+            return bad_usage("--socket=%s: more than %u sockets", optarg, SOCKETS_MAX);
         sockets[socket_count++] = optarg;
         return -1;
     case 'o':
@@ -221,13 +285,14 @@ static int take_option(int option)
     case 'd':
         interval_s = strtod(optarg, &end);
         return *end || end == optarg || !(interval_s >= 0.1 && interval_s <= 3600)
-                   ? bad_usage("not seconds from 0.1 to 3600", optarg)
+                   ? bad_usage("--interval=%s: not seconds from 0.1 to 3600", optarg)
                    : -1;
     case 'c':
         number = strtoul(optarg, &end, 10);
         times = (unsigned)number;
         return *end || *optarg < '1' || *optarg > '9' || number > UINT_MAX
-                   ? bad_usage("not a number from 1", optarg)
+                   ? bad_usage("--count=%s: not a number from 1 to %u", optarg,
+                               UINT_MAX)
                    : -1;
     case 'h':
         help();
@@ -243,19 +308,6 @@ static int take_option(int option)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"output", required_argument, NULL, 'o'},
-        {"bytes", no_argument, NULL, 'b'},
-        {"noheadings", no_argument, NULL, 'n'},
-        {"raw", no_argument, NULL, 'r'},
-        {"json", no_argument, NULL, 'J'},
-        {"interval", required_argument, NULL, 'd'},
-        {"count", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
-    };
     int option;
 
     setlocale(LC_CTYPE, ""); /* numbers stay as they are for programs */
@@ -266,26 +318,20 @@ int main(int argc, char **argv)
             return r;
     }
     if (optind == argc)
-        return bad_usage("no command", "");
+        return bad_usage("no command");
     if (socket_count == 0) {
         const char *given = getenv("ZSLOT_CONTROL");
 
         sockets[socket_count++] = given && *given ? given : SOCKET_USUAL;
     }
     const char *name = argv[optind++];
-    for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++) {
-        const struct command *command = &commands[i];
+    for (unsigned i = 0; i < COMMANDS; i++) {
         int count = argc - optind;
 
-        if (strcmp(name, command->name) != 0)
+        if (strcmp(name, commands[i].name) != 0)
             continue;
-        if (count < command->least || count > command->most)
-            return bad_usage(count < command->least ? "something is missing"
-                                                    : "that is too much",
-                             name);
-        if (socket_count > 1 && command->run != do_stat)
-            return bad_usage("one socket only", name);
-        return command->run(count, argv + optind);
+        int r = check_command(&commands[i], count);
+        return r == EXIT_DONE ? commands[i].run(count, argv + optind) : r;
     }
-    return bad_usage("unknown command", name);
+    return bad_usage("%s: unknown command", name);
 }

@@ -23,13 +23,29 @@ number() {
 }
 
 # without_a_server
-ends 3 'No such file' stat
+ends 3 'No such file; give a server control=SOCKET' stat
+mkdir sub
+: >file
+for one in sub file; do
+    ends 3 "$one: this is no socket" -s "$one" stat
+done
+ends 3 'at most 107 bytes' -s "/$(printf '%0200d' 0)" stat
+ends 2 '--socket=: no path' -s '' stat
 ends 2 'no command'
 ends 2 'unknown command' frobnicate
-ends 2 'something is missing' writeback
-ends 2 'too much' compact 1
+ends 2 'something is missing; write zslotctl writeback all|idle|huge|huge_idle [MAX]' writeback
+ends 2 'something is missing; write zslotctl set KEY=VALUE' set
+ends 2 'that is too much; write zslotctl compact;' compact 1
 ends 2 'too much' retry 1
-ends 2 'not KEY=VALUE' set compressor
+ends 2 'compressor: not KEY=VALUE' set compressor
+ends 2 '--count=0: not a number from 1' top -c 0
+ends 2 '--interval=0: not seconds' top -d 0
+# an_option_that_does_not_apply_is_refused
+ends 2 'stat: there is no --count for it, only for top' -c 3 stat
+ends 2 'slots: there is no --output for it, only for stat' -o NAME slots
+ends 2 'top: there is no --json for it, only for stat, slots' top -J
+ends 2 'idle: there is no --bytes' -b idle
+ends 2 'compact: one socket only' -s a -s b compact
 ends 0 'Exit status' --help
 ends 0 zslotctl --version
 
@@ -54,12 +70,16 @@ serve -D zslot.check=1 zslot 64M backing=backing backing-size=64M memory-limit=3
 zstd -dc "$sample" >pages
 nbdcopy pages "$uri"
 
+# the_socket_of_nbd_is_known
+ends 3 'a socket for NBD; give the server control=SOCKET' -s "$socket" stat
+
 # tables
 ends 0 ALGORITHM stat
 ends 0 zstd:1 stat --noheadings
 [ "$("$zslotctl" stat --json | jq -r '.zslot[0].disksize')" = 64M ] || fail "$("$zslotctl" stat --json)"
 [ "$("$zslotctl" stat --json --bytes | jq '.zslot[0].disksize')" = 67108864 ] || fail "$("$zslotctl" stat -Jb)"
 [ "$(number DISKSIZE,BACKING)" = '67108864 ok' ] || fail "$(number DISKSIZE,BACKING)"
+[ "$(number MEM-LIMIT,mem-used)" = "$(number LIMIT,MEM-USED)" ] || fail "$(number MEM-LIMIT,MEM-USED)"
 ends 2 'unknown column' stat -o NAME,NONSENSE
 ends 2 'no column' stat -o ''
 ends 2 'not a number from 1' top --count=4294967296
@@ -109,6 +129,8 @@ ends 0 '' retry
 ends 1 'zstd:99' recompress zstd:99 all
 ends 1 'codec=none' recompress none all
 ends 1 'and not 0' recompress zstd:0 all
+ends 1 'codec=foo: neither lz4 nor zstd:LEVEL' recompress foo all
+! grep -q -e compressor -e none err || fail "$(cat err)"
 ends 1 'write one of type=all' recompress zstd:9 some
 ends 2 'something is missing' recompress zstd:9
 ends 0 'recompress: done, 0 pages' recompress zstd:9 all
@@ -139,7 +161,7 @@ grep -q '^zslot: check: ok$' log || fail "$(cat log)"
 
 # without_a_backing_store
 serve zslot 64M control=control
-ends 1 'no backing store' writeback all
-ends 1 'no backing store' retry
+ends 1 'no backing store; start the server with backing=PATH' writeback all
+ends 1 'no backing store; start the server with backing=PATH' retry
 ends 1 'about a backing store' set idle-age=60
 ends 0 'none' stat
