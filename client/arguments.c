@@ -5,15 +5,25 @@
 #include "config.h"
 
 #include "arguments.h"
+#include "dial.h"
 #include "handshake.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Without options; usage and zslot-attach(8) tell them too. */
+enum {
+    CONNECTIONS = 2,
+    REQUEST_TIMEOUT_S = 30,
+    DEAD_TIMEOUT_S = 86400,
+    PRIORITY = 100,
+};
 
 static const char usage[] =
     "zslot-attach [OPTION...] HOST[:PORT]|SOCKET /dev/nbdN\n"
@@ -68,8 +78,9 @@ __attribute__((format(printf, 1, 2), noreturn)) static void wrong(const char *fo
     exit(2);
 }
 
+/* number: "usual" is what it would be without the option */
 static uint64_t number(const char *name, const char *text, uint64_t least,
-                       uint64_t most)
+                       uint64_t most, uint64_t usual)
 {
     char *end;
 
@@ -77,8 +88,9 @@ static uint64_t number(const char *name, const char *text, uint64_t least,
     const unsigned long long value = strtoull(text, &end, 10);
     if (!isdigit((unsigned char)*text) || *end || errno || value < least ||
         value > most)
-        wrong("--%s=%s: it is a number from %llu to %llu", name, text,
-              (unsigned long long)least, (unsigned long long)most);
+        wrong("--%s=%s: it is a number from %llu to %llu; write for example --%s=%llu",
+              name, text, (unsigned long long)least, (unsigned long long)most, name,
+              (unsigned long long)usual);
     return value;
 }
 
@@ -106,19 +118,22 @@ static void take_option(struct arguments *arguments, int option)
         arguments->export_name = optarg;
         break;
     case 'c':
-        arguments->connections = number("connections", optarg, 1, CONNECTIONS_MAX);
+        arguments->connections =
+            number("connections", optarg, 1, CONNECTIONS_MAX, CONNECTIONS);
         break;
     case 't':
-        arguments->request_timeout_s = number("request-timeout", optarg, 1, 3600);
+        arguments->request_timeout_s =
+            number("request-timeout", optarg, 1, 3600, REQUEST_TIMEOUT_S);
         break;
     case 'T':
-        arguments->dead_timeout_s = number("dead-timeout", optarg, 0, 31536000);
+        arguments->dead_timeout_s =
+            number("dead-timeout", optarg, 0, 31536000, DEAD_TIMEOUT_S);
         break;
     case 's':
         arguments->swap = true;
         break;
     case 'p':
-        arguments->priority = number("priority", optarg, 0, 32767);
+        arguments->priority = number("priority", optarg, 0, 32767, PRIORITY);
         break;
     case 'w':
         arguments->wait = true;
@@ -141,19 +156,36 @@ static void take_option(struct arguments *arguments, int option)
     }
 }
 
+/* check_together: "given" has a true for each option's letter */
+static void check_together(const struct arguments *arguments, const bool *given)
+{
+    for (const struct option *option = options; option->name; option++)
+        if (arguments->detach && option->val != 'd' && given[option->val])
+            wrong("--detach: it goes with no other option; leave --%s out",
+                  option->name);
+    if (given['p'] && !arguments->swap)
+        wrong("--priority: it is about the swap area; write --swap too");
+}
+
 void arguments_read(struct arguments *arguments, int argc, char **argv)
 {
+    bool given[UCHAR_MAX + 1] = {false};
+    struct why why;
     int option;
 
     *arguments = (struct arguments){
         .export_name = "",
-        .connections = 2,
-        .request_timeout_s = 30,
-        .dead_timeout_s = 86400,
-        .priority = 100,
+        .connections = CONNECTIONS,
+        .request_timeout_s = REQUEST_TIMEOUT_S,
+        .dead_timeout_s = DEAD_TIMEOUT_S,
+        .priority = PRIORITY,
     };
-    while ((option = getopt_long(argc, argv, "n:c:t:T:sp:wadhV", options, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "n:c:t:T:sp:wadhV", options, NULL)) !=
+           -1) {
+        given[option & UCHAR_MAX] = true;
         take_option(arguments, option);
+    }
+    check_together(arguments, given);
     argc -= optind;
     argv += optind;
     if (arguments->detach) {
@@ -163,6 +195,8 @@ void arguments_read(struct arguments *arguments, int argc, char **argv)
         if (argc != 2)
             wrong("it takes two arguments, the server and the device");
         arguments->server = *argv++;
+        if (dial_check(arguments->server, &why))
+            wrong("%s", why.sentence);
     }
     arguments->index = device_index(*argv);
 }

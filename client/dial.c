@@ -6,12 +6,15 @@
 
 #include "dial.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -66,6 +69,56 @@ static int split(const char *target, char *host, size_t host_bytes, const char *
     return 0;
 }
 
+static int check_port(const char *target, const char *port, struct why *why)
+{
+    char *end;
+    const unsigned long number = strtoul(port, &end, 10);
+
+    if (!isdigit((unsigned char)*port) && getservbyname(port, "tcp"))
+        return 0;
+    if (!isdigit((unsigned char)*port) || *end || number < 1 || number > UINT16_MAX)
+        return why_set(
+            why,
+            "%s: %s is no port; write a number from 1 to %u, or leave it out "
+            "for " NBD_PORT,
+            target, port, UINT16_MAX);
+    return 0;
+}
+
+static int check_path(const char *target, struct why *why)
+{
+    static const char prefix[] = "unix:";
+
+    if (strstr(target, "://"))
+        return why_set(why,
+                       "%s: a URI is not taken; write HOST, HOST:PORT or the path of "
+                       "a socket",
+                       target);
+    if (strncmp(target, prefix, strlen(prefix)) == 0)
+        return why_set(why, "%s: write the path alone: %s", target,
+                       target + strlen(prefix));
+    return 0;
+}
+
+int dial_check(const char *target, struct why *why)
+{
+    const char *port;
+    char host[256];
+
+    if (strchr(target, '/'))
+        return check_path(target, why);
+    if (*target == '[' && !strchr(target, ']'))
+        return why_set(why,
+                       "%s: there is no ] to its [; write [ADDRESS] or "
+                       "[ADDRESS]:PORT",
+                       target);
+    if (split(target, host, sizeof host, &port))
+        return why_set(
+            why, "%s: not HOST, HOST:PORT, [ADDRESS]:PORT or the path of a socket",
+            target);
+    return check_port(target, port, why);
+}
+
 int dial_lookup(struct server *server, const char *target, struct why *why)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -74,12 +127,11 @@ int dial_lookup(struct server *server, const char *target, struct why *why)
     char host[256];
 
     server->count = 0;
+    if (dial_check(target, why))
+        return -1;
     if (strchr(target, '/'))
         return lookup_path(server, target, why);
-    if (split(target, host, sizeof host, &port))
-        return why_set(
-            why, "%s: not HOST, HOST:PORT, [ADDRESS]:PORT or the path of a socket",
-            target);
+    split(target, host, sizeof host, &port);
     const int error = getaddrinfo(host, port, &hints, &list);
     if (error)
         return why_set(why, "%s: %s", target, gai_strerror(error));

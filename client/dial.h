@@ -32,6 +32,9 @@ struct server {
 /* "target" is HOST, HOST:PORT, [ADDRESS]:PORT, or the path of a Unix socket, which has a slash. */
 int dial_lookup(struct server *server, const char *target, struct why *why);
 
+/* What of that can be told without looking it up. */
+int dial_check(const char *target, struct why *why);
+
 /* A connected socket, whose sends and receives end after DIAL_TIMEOUT_S, or -1. One by TCP is given up when
  * the other end has not been heard of for two thirds of request_timeout_s, or DIAL_UNHEARD_MAX_MS if
  * that is less. */

@@ -33,6 +33,7 @@ says 2 'host /dev/nbd' /dev/nbd
 says 2 'host /dev/nbd0p1' /dev/nbd0p1
 says 2 'host nbd4096' nbd4096
 says 2 '--connections=0 host /dev/nbd0' --connections=0 'from 1 to 16'
+says 2 '--connections=0 host /dev/nbd0' 'write for example --connections=2'
 says 2 '--connections=17 host /dev/nbd0' --connections=17 'from 1 to 16'
 says 2 '--connections=2x host /dev/nbd0' --connections=2x
 says 2 '--request-timeout=-1 host /dev/nbd0' --request-timeout=-1 'from 1 to 3600'
@@ -40,6 +41,23 @@ says 2 '--dead-timeout=99999999999999999999 host /dev/nbd0' --dead-timeout
 says 2 '--priority=32768 host /dev/nbd0' --priority=32768 'from 0 to 32767'
 says 2 "--export=$(printf '%4097s' '' | tr ' ' x) host /dev/nbd0" 'at most 4096'
 says 2 '--nonsense host /dev/nbd0' nonsense --help
+
+# options_that_do_not_go_together_are_refused
+says 2 '--detach --swap /dev/nbd0' 'leave --swap out'
+says 2 '--detach --adopt /dev/nbd0' 'leave --adopt out'
+says 2 '-d -n foo -c 3 /dev/nbd0' 'leave --export out'
+says 2 '-p 5 host /dev/nbd0' 'write --swap too'
+
+# a_server_that_can_be_none_is_refused before the device is looked for
+says 2 'localhost:abc /dev/nbd4095' 'localhost:abc: abc is no port' 'from 1 to 65535' 10809
+says 2 'localhost:99999 /dev/nbd4095' '99999 is no port'
+says 2 'localhost:0 /dev/nbd4095' '0 is no port'
+says 2 '[::1]:-1 /dev/nbd4095' '-1 is no port'
+says 2 '[::1 /dev/nbd4095' '[::1: there is no ]' '[ADDRESS]:PORT'
+says 2 'localhost: /dev/nbd4095' 'not HOST, HOST:PORT'
+says 2 'nbd://localhost /dev/nbd4095' 'nbd://localhost: a URI is not taken' 'HOST:PORT'
+says 2 'nbd+unix:///?socket=/run/x /dev/nbd4095' 'a URI is not taken'
+says 2 'unix:/run/x /dev/nbd4095' 'unix:/run/x: write the path alone: /run/x'
 
 # a_kernel_without_the_device_is_told
 [ -e /sys/block/nbd4095 ] || says 1 'host /dev/nbd4095' /dev/nbd4095 'modprobe nbd'
