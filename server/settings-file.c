@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "settings-say.h"
+
 static const char blanks[] = " \t\r";
+static const char byte_order_mark[] = "\xef\xbb\xbf";
 
 /* Cuts off blanks at both ends of what lies between FROM and END, and ends it with a 0. */
 static char *trim(char *from, char *end)
@@ -69,9 +72,12 @@ int settings_read_text(struct settings *settings, const char *path, char *text,
     char *line = text;
 
     settings->file = path;
+    if (strncmp(text, byte_order_mark, strlen(byte_order_mark)) == 0)
+        return reason_say(reason, -EINVAL,
+                          "%s:1: a byte order mark; save it as UTF-8 without one",
+                          path);
     for (unsigned number = 1; line < text + bytes; number++) {
         char *end = line + strcspn(line, "\n");
-        struct reason why;
 
         if (*end == '\0' && end < text + bytes)
             return reason_say(reason, -EINVAL,
@@ -80,9 +86,11 @@ int settings_read_text(struct settings *settings, const char *path, char *text,
                               path, number);
         char *next = end + 1;
         settings->line = number;
-        int r = read_line(settings, trim(line, end), &why);
-        if (r < 0)
-            return reason_say(reason, r, "%s:%u: %s", path, number, why.text);
+        int r = read_line(settings, trim(line, end), reason);
+        if (r < 0) {
+            settings_say(settings, number, reason);
+            return r;
+        }
         line = next;
     }
     return 0;

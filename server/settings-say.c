@@ -37,6 +37,14 @@ static void say_of_arguments(struct reason *reason)
                              begins_a_parameter(was.text, at) ? "--" : "", *at);
 }
 
+/* It has part of the file in it, and is printed at a terminal. */
+static void take_controls_out(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 void settings_say(const struct settings *settings, unsigned line, struct reason *reason)
 {
     const struct reason was = *reason;
@@ -47,4 +55,5 @@ void settings_say(const struct settings *settings, unsigned line, struct reason 
         reason_say(reason, 0, "%s:%u: %s", settings->file, line, was.text);
     else
         reason_say(reason, 0, "%s: %s", settings->file, was.text);
+    take_controls_out(reason->text);
 }

@@ -35,6 +35,10 @@ wrong 2 '[export a]' 'export= stands' <<<$'export=b\n[export a]'
 wrong 2 export=b 'before the first' <<<$'[export a]\nexport=b'
 wrong 2 threads=2 'before the first [export NAME]' <<<$'[export a]\nthreads=2'
 wrong 2 'value zero' < <(printf 'size=1M\nlisten=\0x\n')
+wrong 1 'a byte order mark' 'without one' < <(printf '\357\273\277size=1M\n')
+wrong 2 'si?[2Jze: unknown' < <(printf 'threads=1\nsi\033[2Jze=1M\n')
+! grep -q $'\033' err || fail "a control character gets through"
+wrong 1 'size=1?M: not a size' < <(printf 'size=1\177M\n')
 wrong 129 'more than 128' < <(for i in $(seq 200); do echo "[export $i]"; done)
 
 # what_is_found_later has the line, or the file if nobody wrote it
