@@ -172,12 +172,13 @@ static unsigned find_column(const char *text, size_t length)
 }
 
 /* Fills CHOSEN with indexes of columns; how many, or -1 after a line on standard error. */
-static int choose(const char *names, unsigned chosen[COLUMNS])
+static int choose(const struct show_style *style, unsigned chosen[COLUMNS])
 {
+    const char *names = style->columns;
     int n = 0;
 
     for (unsigned i = 0; !names && i < COLUMNS; i++)
-        if (columns[i].usual)
+        if (columns[i].usual || style->all_columns)
             chosen[n++] = i;
     while (names && *names) {
         size_t length = strcspn(names, ",");
@@ -206,7 +207,7 @@ static int no_memory(void)
 int show_stat(const char *const *paths, unsigned count, const struct show_style *style)
 {
     unsigned chosen[COLUMNS];
-    int n = choose(style->columns, chosen), status = EXIT_DONE;
+    int n = choose(style, chosen), status = EXIT_DONE;
 
     if (n == 0)
         fprintf(stderr, "zslotctl: --output: no column\n");

@@ -16,6 +16,7 @@
 /* How a table is to look, as lsblk(8) has it. */
 struct show_style {
     bool json, no_headings, raw, bytes;
+    bool all_columns;
     const char *columns; /* names with commas; NULL: the usual ones */
 };
 

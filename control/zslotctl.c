@@ -55,6 +55,7 @@ static void help(void)
         "$ZSLOT_CONTROL,\n"
         "                         or " SOCKET_USUAL "\n"
         "  -o, --output=COLUMNS   of stat, separated by commas\n"
+        "      --output-all       all columns of stat\n"
         "  -b, --bytes            sizes in bytes\n"
         "  -n, --noheadings       no line of headings\n"
         "  -r, --raw              columns separated by one space\n"
@@ -188,7 +189,7 @@ static const struct command {
     const char *form;
     const char *options; /* those that it heeds */
 } commands[] = {
-    {"stat", do_stat, 0, 0, "", "sobnrJ"},
+    {"stat", do_stat, 0, 0, "", "soAbnrJ"},
     {"top", do_top, 0, 0, "", "sdc"},
     {"idle", do_idle, 0, 1, " [SECONDS]", "s"},
     {"writeback", do_writeback, 1, 2, " all|idle|huge|huge_idle [MAX]", "s"},
@@ -204,6 +205,7 @@ static const struct command {
 static const struct option options[] = {
     {"socket", required_argument, NULL, 's'},
     {"output", required_argument, NULL, 'o'},
+    {"output-all", no_argument, NULL, 'A'}, /* without a letter for people */
     {"bytes", no_argument, NULL, 'b'},
     {"noheadings", no_argument, NULL, 'n'},
     {"raw", no_argument, NULL, 'r'},
@@ -236,6 +238,9 @@ static int check_command(const struct command *command, int count)
     for (const struct option *option = options; option->name; option++)
         if (is_given[option->val] && !strchr(command->options, option->val))
             return refuse_option(command, option);
+    if (is_given['A'] && is_given['o'])
+        return bad_usage("%s: --output-all and --output=%s; write one of the two",
+                         command->name, style.columns);
     if (count < command->least || count > command->most)
         return bad_usage("%s: %s; write zslotctl %s%s", command->name,
                          count < command->least ? "something is missing"
@@ -269,6 +274,9 @@ static int take_option(int option)
         return -1;
     case 'o':
         style.columns = optarg;
+        return -1;
+    case 'A':
+        style.all_columns = true;
         return -1;
     case 'b':
         style.bytes = true;

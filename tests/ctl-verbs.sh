@@ -62,7 +62,7 @@ source "$srcdir/control/completion/zslotctl"
     fail "columns: $(complete_for stat --output '')"
 [ "$(complete_for '')" = "$(sed -n '/^Commands/,/^$/s/^  \([a-z][a-z]*\) .*/\1/p' help | sort | tr '\n' ' ')" ] ||
     fail "commands: $(complete_for '')"
-[ "$(complete_for --)" = "$(grep -oE -- '--[a-z]+' help | sort -u | tr '\n' ' ')" ] || fail "options: $(complete_for --)"
+[ "$(complete_for --)" = "$(grep -oE -- '--[a-z-]+' help | sort -u | tr '\n' ' ')" ] || fail "options: $(complete_for --)"
 [ "$(complete_for recompress zstd:9 h)" = "huge huge_idle " ] || fail "$(complete_for recompress zstd:9 h)"
 [ "$(complete_for set m)" = "memory-limit= " ] || fail "$(complete_for set m)"
 
@@ -79,6 +79,9 @@ ends 0 zstd:1 stat --noheadings
 [ "$("$zslotctl" stat --json | jq -r '.zslot[0].disksize')" = 64M ] || fail "$("$zslotctl" stat --json)"
 [ "$("$zslotctl" stat --json --bytes | jq '.zslot[0].disksize')" = 67108864 ] || fail "$("$zslotctl" stat -Jb)"
 [ "$(number DISKSIZE,BACKING)" = '67108864 ok' ] || fail "$(number DISKSIZE,BACKING)"
+[ "$("$zslotctl" stat --output-all | head -n 1 | wc -w)" = "$(sed -n '/^Columns/,/^$/s/^  \([A-Z-]*\) .*/\1/p' help | wc -w)" ] ||
+    fail "$("$zslotctl" stat --output-all)"
+ends 2 'stat: --output-all and --output' stat -o NAME --output-all
 [ "$(number MEM-LIMIT,mem-used)" = "$(number LIMIT,MEM-USED)" ] || fail "$(number MEM-LIMIT,MEM-USED)"
 ends 2 'unknown column' stat -o NAME,NONSENSE
 ends 2 'no column' stat -o ''
