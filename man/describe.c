@@ -130,11 +130,10 @@ static void describe_statistics(void)
     for (unsigned i = 0; i < STAT_COUNT; i++) {
         bool gauge = strcmp(table[i].kind, "GAUGE") == 0;
 
-        printf("=item B<%s> (%s%s)\n\n%s\n\n", table[i].name,
-               strcmp(table[i].unit, "BYTES") == 0   ? "bytes"
-               : strcmp(table[i].unit, "PAGES") == 0 ? "pages"
-                                                     : "events",
-               gauge ? "" : ", since the start", table[i].help);
+        printf("=item B<%s> (", table[i].name);
+        for (const char *letter = table[i].unit; *letter; letter++)
+            putchar(*letter - 'A' + 'a');
+        printf("%s)\n\n%s\n\n", gauge ? "" : ", since the start", table[i].help);
     }
     printf("=back\n");
 }
