@@ -23,7 +23,7 @@
     S(OK, "ok", "all is well")                                                         \
     S(FULL, "full", "no free block: pages stay in RAM; use a larger one")              \
     S(OVER_BUDGET, "over-budget",                                                      \
-      "writeback-limit is used up: pages stay in RAM until it refills")                \
+      "the budget of writeback-limit is used up: pages stay in RAM until it refills")  \
     S(AWAY, "away",                                                                    \
       "the NBD server does not answer: reads of stored pages wait; pages in RAM stay " \
       "there")                                                                         \

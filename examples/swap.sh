@@ -8,6 +8,8 @@
 # --dry-run prints the commands and runs none.  Environment: SIZE (4G) and LIMIT (1G) for serve,
 # LOCK=false to do without memory-lock, DEVICE (/dev/nbd0) for on and off, NBDKIT (nbdkit).
 #
+# 1G holds some 3G of usual pages; what is beyond stays in the guest's RAM. zslot(7) has the sums.
+#
 # The guest's pages are lost when the server ends: run "swap.sh off" in the guest first.
 #
 # SPDX-License-Identifier: BSD-3-Clause
