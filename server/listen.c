@@ -102,7 +102,7 @@ static int open_unix(struct listener *listener, const char *all, const char *pat
     if (*path == '\0' || strlen(path) >= sizeof address.sun_path)
         return reason_say(reason, -EINVAL,
                           "listen=%s: a path of 1 to %zu bytes stands after unix:; "
-                          "write for example listen=unix:/run/zslot.sock",
+                          "write for example listen=unix:/run/zslot-nbd.sock",
                           all, sizeof address.sun_path - 1);
     strcpy(address.sun_path, path);
     int r = clear_the_way(&address, all, reason);
