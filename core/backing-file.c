@@ -26,7 +26,10 @@ struct file {
     struct backing backing;
     int fd;
     bool is_device;
-    char *made_path; /* of a file that we made, until it is in use */
+    /* Until it is in use: the absolute path of a file that we made, and else how long a file was that
+     * we made longer, or -1. */
+    char *made_path;
+    off_t former_bytes;
     struct file_rings rings;
 };
 
@@ -113,9 +116,12 @@ static int find_size(struct file *file, const char *path, uint64_t bytes,
     } else {
         if (bytes == 0)
             bytes = file_bytes;
-        if ((uint64_t)status->st_size < bytes && ftruncate(file->fd, (off_t)bytes) < 0)
-            return refuse_errno(reason, errno, path,
-                                "make it as large as backing-size");
+        if ((uint64_t)status->st_size < bytes) {
+            if (ftruncate(file->fd, (off_t)bytes) < 0)
+                return refuse_errno(reason, errno, path,
+                                    "make it as large as backing-size");
+            file->former_bytes = status->st_size;
+        }
     }
     if (bytes < BACKING_BYTES_MIN)
         return refuse_small(reason, bytes, path);
@@ -185,7 +191,7 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
         flags &= ~O_CREAT; /* it exists by now */
     }
     if (file->fd >= 0 && flags & O_CREAT)
-        file->made_path = strdup(path);
+        file->made_path = realpath(path, NULL); /* that of now: there may be a fork */
     if (file->fd < 0 && errno == EBUSY)
         return reason_say(reason, -EBUSY,
                           "backing=%s: the device is mounted or otherwise in use; "
@@ -202,14 +208,16 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
 
 static int file_start(struct backing *backing, struct event_base *base)
 {
-    struct file *file = (struct file *)backing;
-    int r = file_rings_start(&file->rings, base);
+    return file_rings_start(&((struct file *)backing)->rings, base);
+}
 
-    if (r < 0)
-        return r;
+static void file_keep(struct backing *backing)
+{
+    struct file *file = (struct file *)backing;
+
     free(file->made_path);
     file->made_path = NULL;
-    return 0;
+    file->former_bytes = -1;
 }
 
 static void file_submit(struct backing *backing, struct backing_io *io)
@@ -223,11 +231,22 @@ static bool file_wait(struct backing *backing, struct backing_io *io,
     return file_rings_wait(&((struct file *)backing)->rings, io, deadline);
 }
 
-/* A start that is refused, for this or anything else, leaves no file behind. */
+static bool is_at(const struct file *file, const char *path)
+{
+    struct stat ours, there;
+
+    return fstat(file->fd, &ours) == 0 && lstat(path, &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* A start that is refused, for this or anything else, leaves no file behind, and none longer than it
+ * was. */
 static void let_go(struct file *file)
 {
-    if (file->made_path)
+    if (file->made_path && is_at(file, file->made_path))
         unlink(file->made_path);
+    else if (file->former_bytes >= 0)
+        (void)!ftruncate(file->fd, file->former_bytes);
     free(file->made_path);
     if (file->fd >= 0)
         close(file->fd);
@@ -267,6 +286,7 @@ static bool file_next_content(struct backing *backing, uint64_t at, uint64_t *st
 static const struct backing_ops file_ops = {
     .name = "file",
     .start = file_start,
+    .keep = file_keep,
     .submit = file_submit,
     .wait = file_wait,
     .next_content = file_next_content,
@@ -313,6 +333,7 @@ int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
         return reason_say(reason, -ENOMEM, "backing=%s: no memory", path);
     file->backing.ops = &file_ops;
     file->fd = -1;
+    file->former_bytes = -1;
 
     if ((r = check_rings(path, reason)) < 0 ||
         (r = open_path(file, path, bytes, busy_ms, &status, reason)) < 0 ||

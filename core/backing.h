@@ -63,6 +63,10 @@ struct backing_ops {
      * fork. */
     int (*start)(struct backing *backing, struct event_base *base);
 
+    /* It is in use from here on: what opening it has made or changed stays.  Before the first
+     * write.  NULL: opening changes nothing. */
+    void (*keep)(struct backing *backing);
+
     void (*submit)(struct backing *backing, struct backing_io *io);
 
     /* See backing_wait().  NULL: the writeback thread does it all. */
@@ -79,7 +83,8 @@ struct backing_ops {
      * waits before it does. */
     void (*retry)(struct backing *backing);
 
-    /* No I/O is under way.  Frees BACKING. */
+    /* No I/O is under way.  Undoes what opening it has made or changed, unless it was in use.  Frees
+     * BACKING. */
     void (*close)(struct backing *backing);
 };
 

@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -21,13 +22,13 @@
 
 #define HEADER "zslot-header"
 #define NEW_HEADER "zslot-header.new"
+#define WRITES "zslot-writes"
 
 #define WAIT_STEP_MS 20
 
 static const char magic[8] = "zslotst";
 
-static const char *const files[] = {NEW_HEADER, "zslot-slots", "zslot-pool",
-                                    "zslot-writes"};
+static const char *const files[] = {NEW_HEADER, "zslot-slots", "zslot-pool", WRITES};
 
 /* Empty or missing, these would be taken for those of a disk without pages. */
 static const char *const kept_files[] = {"zslot-slots", "zslot-pool"};
@@ -70,7 +71,9 @@ static int open_directory(struct state *state, struct reason *reason)
     const char *path = state->path;
     struct statfs where;
 
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (mkdir(path, 0700) == 0)
+        state->made_path = realpath(path, NULL); /* that of now: there may be a fork */
+    else if (errno != EEXIST)
         return refuse_errno(reason, errno, path, "make this directory");
     state->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (state->directory < 0 && errno == ENOTDIR)
@@ -218,6 +221,7 @@ int state_open(struct state *state, const char *path, uint64_t size,
         r = read_header(state, reason);
     if (r == 0) {
         state->kept = true;
+        state->had_writes = faccessat(state->directory, WRITES, F_OK, 0) == 0;
         if ((r = check_header(state, size, reason)) == 0 &&
             (r = check_files(state, reason)) == 0)
             r = check_boot(state, reason);
@@ -231,8 +235,11 @@ int state_open(struct state *state, const char *path, uint64_t size,
         memcpy(state->header.magic, magic, sizeof magic);
         r = clear(state, reason);
     }
-    if (r < 0)
+    if (r < 0) {
+        if (state->made_path)
+            rmdir(state->made_path);
         state_close(state);
+    }
     return r;
 }
 
@@ -246,11 +253,30 @@ int state_complete(struct state *state, struct reason *reason)
     return r < 0 ? refuse_errno(reason, -r, state->path, "write " HEADER) : 0;
 }
 
+void state_take_away(struct state *state)
+{
+    if (state->directory < 0)
+        return;
+    if (state->kept) {
+        if (!state->had_writes)
+            unlinkat(state->directory, WRITES, 0);
+        return;
+    }
+    /* The header first: a kill in between leaves an unfinished start, and no disk. */
+    unlinkat(state->directory, HEADER, 0);
+    for (unsigned i = 0; i < sizeof files / sizeof *files; i++)
+        unlinkat(state->directory, files[i], 0);
+    if (state->made_path)
+        rmdir(state->made_path);
+}
+
 void state_close(struct state *state)
 {
     if (state->directory >= 0)
         close(state->directory);
     state->directory = -1;
+    free(state->made_path);
+    state->made_path = NULL;
 }
 
 bool state_knows_backing(const struct state *state, const unsigned char *identity)

@@ -68,6 +68,8 @@ struct state {
     int directory;    /* -1: closed */
     bool kept;        /* there was a header */
     bool is_on_disk;  /* not on a tmpfs */
+    bool had_writes;  /* zslot-writes was there before */
+    char *made_path;  /* of a directory that we made, or NULL */
     struct state_header header;
 };
 
@@ -82,6 +84,10 @@ int state_open(struct state *state, const char *path, uint64_t size,
 
 /* What there is to serve is there: a new directory gets its header. */
 int state_complete(struct state *state, struct reason *reason);
+
+/* Before it is closed, of a start that is refused: what it has made is not there any more, the
+ * directory among it.  Nothing that was there before goes. */
+void state_take_away(struct state *state);
 
 /* Fine for one that was not opened, if directory is -1. */
 void state_close(struct state *state);

@@ -22,6 +22,7 @@ struct volume {
     struct state state;
     struct restore found; /* in a state that was kept */
     bool process_locked, process_flusher;
+    bool begun; /* the state and the backing store are in use */
     char identity[2 * STATE_IDENTITY_BYTES + 1];
 };
 

@@ -281,7 +281,7 @@ static int start_loop(struct parts *parts)
     return r;
 }
 
-int volume_start(struct volume *volume, struct reason *reason)
+int volume_prepare(struct volume *volume, struct reason *reason)
 {
     struct parts *parts = &volume->parts;
 
@@ -309,6 +309,20 @@ int volume_start(struct volume *volume, struct reason *reason)
     return 0;
 }
 
+static void begin(void *opaque)
+{
+    writeback_begin(opaque);
+}
+
+void volume_begin(struct volume *volume)
+{
+    struct parts *parts = &volume->parts;
+
+    volume->begun = true;
+    while (parts->writeback && loop_call(&parts->loop, begin, parts->writeback) < 0)
+        ; /* memory will come */
+}
+
 void volume_close(struct volume *volume)
 {
     if (!volume)
@@ -322,6 +336,8 @@ void volume_close(struct volume *volume)
     context_set_close(&volume->parts.contexts);
     pool_close(&volume->parts.pool);
     slot_table_close(&volume->parts.slots);
+    if (!volume->begun)
+        state_take_away(&volume->state);
     state_close(&volume->state);
     lock_destroy(&volume->parts.compact_lock);
     free(volume);

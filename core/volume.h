@@ -2,13 +2,16 @@
  *
  * Owns:    all below it, from open to close.
  * Called:  open, start and close by one thread; the rest by any number of threads
- *          between volume_start() and volume_close().
+ *          between volume_prepare() and volume_close().
  * Locks:   none of its own.
  * Never:   knows NBD, prints, or exits.
  *
- * Life. volume_open() finds out all that can fail before a fork; volume_start() makes
- * the memory usable after it, and locks it in RAM when asked to.  volume_close() frees
- * everything, started or not.  A volume that is never closed leaves nothing behind: its
+ * Life. volume_open() finds out all that can fail before a fork; volume_prepare() makes
+ * the memory usable after it, and locks it in RAM when asked to.  Up to here nothing is lost
+ * that was there before: volume_close() leaves all as it was, and takes away the state and the
+ * file that were made.  volume_begin() cannot fail, and is for when nothing else can: from then on the
+ * backing store is written to.  volume_close() frees everything, begun or not.
+ * A volume that is never closed leaves nothing behind: its
  * memory has no name.  But with a state it has: whether closed or killed at any moment, its
  * pages are there for the next volume_open() with that directory (state.h).
  *
@@ -47,16 +50,27 @@ struct volume;
 /* OPTIONS must be complete; they are copied.  On failure *REASON says why. */
 int volume_open(const struct options *options, struct volume **volume,
                 struct reason *reason);
-int volume_start(struct volume *volume, struct reason *reason);
+int volume_prepare(struct volume *volume, struct reason *reason);
+void volume_begin(struct volume *volume);
 void volume_close(struct volume *volume); /* NULL is fine */
 
-/* Between open and start: uses BACKING, which is taken on success, instead of what the
+/* Both, for who has nothing that can fail in between. */
+static inline int volume_start(struct volume *volume, struct reason *reason)
+{
+    int r = volume_prepare(volume, reason);
+
+    if (r == 0)
+        volume_begin(volume);
+    return r;
+}
+
+/* Between open and prepare: uses BACKING, which is taken on success, instead of what the
  * options name. For a backing store that only the caller knows how to open. */
 struct backing;
 int volume_set_backing(struct volume *volume, struct backing *backing,
                        struct reason *reason);
 
-/* Between open and start. */
+/* Between open and prepare. */
 void volume_set_host(struct volume *volume, const struct volume_host *host);
 
 uint64_t volume_size_bytes(const struct volume *volume);
@@ -134,7 +148,7 @@ uint64_t volume_found_pages(const struct volume *volume);
 
 /* -- For the control endpoint, in a volume with control= or metrics-port=. -- */
 
-/* Runs FN in the thread of the volume's event loop, between start and close, and waits for
+/* Runs FN in the thread of the volume's event loop, between prepare and close, and waits for
  * its end.  -ENOMEM: it did not run. */
 struct event_base;
 typedef void volume_loop_fn(void *opaque, struct event_base *base);
@@ -176,7 +190,7 @@ void volume_report(struct volume *volume, struct report *report);
  * the right to lock that much). */
 bool volume_process_is_locked(const struct volume *volume);
 
-/* Whether the kernel was told that the calling thread of volume_start(), and what it makes,
+/* Whether the kernel was told that the calling thread of volume_prepare(), and what it makes,
  * serves I/O (PR_SET_IO_FLUSHER). */
 bool volume_process_is_flusher(const struct volume *volume);
 

@@ -51,6 +51,7 @@ struct writeback {
     _Atomic bool poked, stopping;
 
     /* The thread's own. */
+    bool begun;       /* the backing store may be written to */
     bool is_known;    /* the state has this store's identity, whose header is on it */
     uint64_t held_ms; /* until when blocks are HELD (space.h) */
     bool ready;       /* the header is written, and the state knows whose it is */

@@ -184,6 +184,8 @@ static void on_wake(evutil_socket_t fd, short what, void *opaque)
         try_to_stop(writeback);
         return;
     }
+    if (!writeback->begun)
+        return;
     if (!writeback->ready && !writeback->header_busy &&
         clock_now_ms() >= writeback->retry_at_ms)
         write_header(writeback);
@@ -338,8 +340,7 @@ int writeback_prepare(struct writeback *writeback)
         space_adopt_begin(&writeback->space);
         set_identity(writeback, writeback->backing->identity);
         writeback->ready = true;
-    } else
-        space_forget_writes(&writeback->space);
+    }
     return 0;
 }
 
@@ -365,10 +366,18 @@ int writeback_start(struct writeback *writeback, struct event_base *base)
     if (r < 0)
         return r;
     writeback->held_ms = clock_now_ms() + hold_ms(writeback->backing->timeout_ms);
-    if (!writeback->ready)
-        write_header(writeback);
     writeback->running = true;
     return 0;
+}
+
+void writeback_begin(struct writeback *writeback)
+{
+    if (!writeback->is_known)
+        space_forget_writes(&writeback->space);
+    if (writeback->backing->ops->keep)
+        writeback->backing->ops->keep(writeback->backing);
+    writeback->begun = true;
+    on_wake(writeback->wake_fd, 0, writeback); /* which writes the header */
 }
 
 void writeback_stop(struct writeback *writeback)

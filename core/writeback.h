@@ -46,9 +46,13 @@ int writeback_open(struct parts *parts, struct backing *backing,
 /* Gets its memory, in which restore.c puts what it has found. */
 int writeback_prepare(struct writeback *writeback); /* -ENOSPC, -ENOMEM */
 
-/* In the loop of BASE (loop.h), which does not run yet. */
+/* In the loop of BASE (loop.h), which does not run yet.  The backing store stays as it is. */
 struct event_base;
 int writeback_start(struct writeback *writeback, struct event_base *base);
+
+/* In the thread of the loop, when nothing can fail any more: now the store is given its header, and what
+ * it holds from before is discarded. */
+void writeback_begin(struct writeback *writeback);
 
 /* While the loop still runs: what is in flight lands, nothing new begins.  I/O that does
  * not end within two or three seconds is left alone, and so is all that it refers to, for

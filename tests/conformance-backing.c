@@ -15,6 +15,8 @@ void host_start(struct host *host, struct backing *backing)
     ck_assert_int_eq(loop_open(&host->loop), 0);
     ck_assert_int_eq(backing->ops->start(backing, host->loop.base), 0);
     ck_assert_int_eq(loop_start(&host->loop), 0);
+    if (backing->ops->keep)
+        backing->ops->keep(backing);
 }
 
 void host_stop(struct host *host)

@@ -222,6 +222,28 @@ START_TEST(file_that_was_made_stays_when_it_is_used_and_only_then)
 }
 END_TEST
 
+START_TEST(file_that_was_made_longer_stays_so_when_it_is_used_and_only_then)
+{
+    struct stat status;
+    struct host host;
+
+    path_setup();
+    put_file("", 0);
+    ck_assert_int_eq(truncate(path, MIB), 0);
+    accepted(path, STORE_BYTES, false);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_int_eq(status.st_size, MIB);
+    accepted(path, 0, true); /* as long as the disk is */
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_int_eq(status.st_size, MIB);
+    host_start(&host, open_file());
+    host_stop(&host);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_int_eq(status.st_size, STORE_BYTES);
+    remove_path();
+}
+END_TEST
+
 /* The system call for a ring is refused, as by the profiles of some containers. */
 static int without_io_uring(int err)
 {
@@ -412,6 +434,7 @@ HARNESS_MAIN("unit-backing", file_on_tmpfs_conforms, file_on_disk_conforms,
              discarded_blocks_of_a_file_take_no_space,
              missing_file_is_made_only_with_a_size,
              file_that_was_made_stays_when_it_is_used_and_only_then,
+             file_that_was_made_longer_stays_so_when_it_is_used_and_only_then,
              process_that_may_not_use_io_uring_is_told_so_and_makes_nothing,
              missing_directory_is_refused, directory_is_refused,
              socket_fifo_and_character_device_are_refused,

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -294,6 +295,86 @@ START_TEST(a_directory_is_made)
 }
 END_TEST
 
+/* -- Starts that do not come to their end. -- */
+
+static struct volume *prepare(struct backing *backing, const char *state)
+{
+    struct options options;
+    struct volume *volume;
+    struct reason reason;
+
+    options_init(&options);
+    ck_assert_int_eq(options_set(&options, "size", SIZE_TEXT, &reason), 0);
+    ck_assert_int_eq(options_set(&options, "memory-limit", "1G", &reason), 0);
+    if (state)
+        ck_assert_int_eq(options_set(&options, "state", state, &reason), 0);
+    options.backing_follows = true;
+    ck_assert_int_eq(volume_open(&options, &volume, &reason), 0);
+    ck_assert_int_eq(volume_set_backing(volume, backing, &reason), 0);
+    ck_assert_int_eq(volume_prepare(volume, &reason), 0);
+    return volume;
+}
+
+static unsigned count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    unsigned entries = 0;
+
+    ck_assert_ptr_nonnull(dir);
+    while (readdir(dir))
+        entries++;
+    closedir(dir);
+    return entries - 2;
+}
+
+START_TEST(a_start_that_does_not_begin_leaves_no_state)
+{
+    struct stat status;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/zslot-sub", directory);
+    volume_close(prepare(faulty_backing(faulty_new(STORE_BYTES)), path));
+    ck_assert_int_lt(stat(path, &status), 0);
+    volume_close(prepare(faulty_backing(faulty_new(STORE_BYTES)), directory));
+    ck_assert_uint_eq(count_entries(directory), 0);
+    refused(-EISDIR, "size", SIZE_TEXT, "state", path, "memory-limit", "1G", "backing",
+            directory, NULL, "backing=", NULL);
+    ck_assert_int_lt(stat(path, &status), 0);
+}
+END_TEST
+
+static void look(void *opaque, struct event_base *base)
+{
+    (void)base;
+    ck_assert_int_eq(volume_retry(opaque), 0);
+}
+
+/* Neither a header nor a discard, of a start with a new state, with none, and with the one whose pages
+ * they are. */
+START_TEST(a_start_that_does_not_begin_leaves_the_backing_store_as_it_was)
+{
+    unsigned char *before = malloc(STORE_BYTES);
+    char other[128];
+
+    ck_assert_ptr_nonnull(before);
+    snprintf(other, sizeof other, "%s/zslot-sub", directory);
+    make_stored();
+    memcpy(before, store, STORE_BYTES);
+    const char *const states[] = {NULL, other, directory};
+    for (unsigned i = 0; i < 3; i++) {
+        struct volume *volume =
+            prepare(faulty_backing(faulty_new_in(store, STORE_BYTES)), states[i]);
+
+        ck_assert_int_eq(volume_call(volume, look, volume), 0);
+        ck_assert_int_eq(volume_call(volume, look, volume), 0);
+        volume_close(volume);
+        ck_assert_int_eq(memcmp(before, store, STORE_BYTES), 0);
+    }
+    free(before);
+    expect_all(open_stored());
+}
+END_TEST
+
 /* -- What is refused. -- */
 
 START_TEST(a_state_in_use_is_refused)
@@ -557,6 +638,8 @@ HARNESS_MAIN_WITH("unit-state", setup, teardown,
                   the_next_volume_has_every_page_and_every_gauge, codecs_may_change,
                   ram_that_nothing_refers_to_is_given_back,
                   an_unfinished_first_start_is_made_anew, a_directory_is_made,
+                  a_start_that_does_not_begin_leaves_no_state,
+                  a_start_that_does_not_begin_leaves_the_backing_store_as_it_was,
                   a_state_in_use_is_refused, another_shape_is_refused,
                   a_damaged_header_is_refused, files_of_another_length_are_refused,
                   missing_or_empty_files_are_refused_and_not_taken_for_new_ones,
