@@ -55,18 +55,24 @@ int volumes_open(struct volumes *volumes, const struct settings *settings,
     return 0;
 }
 
-int volumes_start(struct volumes *volumes, face_numbers_fn *fn, void *opaque,
-                  struct reason *reason)
+int volumes_prepare(struct volumes *volumes, face_numbers_fn *fn, void *opaque,
+                    struct reason *reason)
 {
     for (unsigned i = 0; i < volumes->count; i++) {
         control_set_face(volumes->controls[i], fn, opaque);
-        int r = volume_start(volumes->volumes[i], reason);
+        int r = volume_prepare(volumes->volumes[i], reason);
         if (r == 0)
             r = control_start(volumes->controls[i], reason);
         if (r < 0)
             return name_it(&volumes->exports[i], volumes->count, r, reason);
     }
     return 0;
+}
+
+void volumes_begin(struct volumes *volumes)
+{
+    for (unsigned i = 0; i < volumes->count; i++)
+        volume_begin(volumes->volumes[i]);
 }
 
 void volumes_close_controls(struct volumes *volumes)

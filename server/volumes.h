@@ -1,7 +1,7 @@
 /* volumes.h - the volumes behind the exports, each with its control endpoint
  *
  * Owns:    volumes, control endpoints, and the table of exports that connections look into.
- * Called:  by one thread: open before a fork, start after it, close at the end.
+ * Called:  by one thread: open before a fork, prepare and begin after it, close at the end.
  * Locks:   none.
  * Never:   serves.
  *
@@ -27,9 +27,12 @@ struct volumes {
  * opened is closed by volumes_close(). */
 int volumes_open(struct volumes *volumes, const struct settings *settings,
                  struct reason *reason);
-/* FN says what control endpoints tell of the server. */
-int volumes_start(struct volumes *volumes, face_numbers_fn *fn, void *opaque,
-                  struct reason *reason);
+/* All that can fail.  FN says what control endpoints tell of the server. */
+int volumes_prepare(struct volumes *volumes, face_numbers_fn *fn, void *opaque,
+                    struct reason *reason);
+
+/* From here on their backing stores are written to. */
+void volumes_begin(struct volumes *volumes);
 
 /* While all that FN tells of is there. */
 void volumes_close_controls(struct volumes *volumes);

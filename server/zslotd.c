@@ -7,7 +7,8 @@
  *
  * What can fail for the user's sake fails before it goes into the background.  Threads are made
  * after that, since a fork takes none along, and before the volumes start, which lock what the
- * process has in RAM then.
+ * process has in RAM then.  volumes_begin() is last: before it a start that is refused has changed
+ * nothing that was there.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -29,6 +30,7 @@
 #include "listen.h"
 #include "reactor.h"
 #include "notify.h"
+#include "pid-file.h"
 #include "process.h"
 #include "settings-file.h"
 #include "settings-say.h"
@@ -44,6 +46,7 @@ struct server {
     struct settings settings;
     bool is_service; /* started by who keeps services, not from a terminal */
     struct listener listener;
+    struct pid_file pid_file;
     struct volumes volumes;
     struct tls *tls;
     struct reactor_settings reactor_settings;
@@ -187,6 +190,9 @@ static int open_all(struct server *server)
     }
     if (open_listener(server) < 0)
         return -1;
+    if (server->settings.pid_file &&
+        pid_file_open(&server->pid_file, server->settings.pid_file, &reason) < 0)
+        return complain(&reason);
     if (volumes_open(&server->volumes, &server->settings, &reason) < 0)
         return complain(&reason);
     for (unsigned i = 0; i < server->volumes.count; i++)
@@ -293,22 +299,6 @@ static int start_threads(struct server *server)
     return 0;
 }
 
-static int write_pid_file(const char *path)
-{
-    FILE *file = fopen(path, "we");
-
-    if (!file)
-        return -errno;
-    fprintf(file, "%ld\n", (long)getpid());
-    return fclose(file) == 0 ? 0 : -errno;
-}
-
-static void take_away_pid_file(const struct settings *settings, int status)
-{
-    if (settings->pid_file && status == EXIT_SUCCESS)
-        unlink(settings->pid_file);
-}
-
 static unsigned get_numbers(void *opaque, struct face_number numbers[FACE_NUMBERS_MAX])
 {
     const struct server *server = opaque;
@@ -318,7 +308,6 @@ static unsigned get_numbers(void *opaque, struct face_number numbers[FACE_NUMBER
 
 static int start_all(struct server *server)
 {
-    const char *pid_file = server->settings.pid_file;
     struct reason reason;
 
     for (unsigned i = 0; i < server->volumes.count; i++)
@@ -328,7 +317,8 @@ static int start_all(struct server *server)
         fprintf(stderr, "zslotd: cannot start its threads: %s\n", strerror(-r));
         return -1;
     }
-    if (volumes_start(&server->volumes, get_numbers, server, &reason) < 0)
+    if (volumes_prepare(&server->volumes, get_numbers, server, &reason) < 0 ||
+        pid_file_write(&server->pid_file, &reason) < 0)
         return complain(&reason);
     r = accept_start(&server->acceptor, &server->listener, server->loops,
                      server->loops_started, server->settings.max_connections);
@@ -336,10 +326,7 @@ static int start_all(struct server *server)
         fprintf(stderr, "zslotd: cannot listen: %s\n", strerror(-r));
         return -1;
     }
-    if (pid_file && (r = write_pid_file(pid_file)) < 0) {
-        fprintf(stderr, "zslotd: pid-file=%s: %s\n", pid_file, strerror(-r));
-        return -1;
-    }
+    volumes_begin(&server->volumes);
     return 0;
 }
 
@@ -427,14 +414,14 @@ int main(int argc, char **argv)
     volumes_close_controls(&server.volumes); /* they tell of the loops */
     if (!stop_threads(&server)) {
         say(NULL, "a request does not come to its end; leaving it");
-        take_away_pid_file(&server.settings, status);
+        pid_file_close(&server.pid_file);
         listen_close(&server.listener);
         _exit(EXIT_FAILURE);
     }
-    take_away_pid_file(&server.settings, status);
 close:
     listen_close(&server.listener);
     volumes_close(&server.volumes);
+    pid_file_close(&server.pid_file);
     tls_close(server.tls);
     return status;
 }

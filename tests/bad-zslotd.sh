@@ -68,6 +68,45 @@ says listen=unix:/no/such/directory/x -- --size=1M --listen=unix:/no/such/direct
 says backing=/no/such -- --size=1M "${there[@]}" --memory-limit=4M --backing=/no/such/file
 [ ! -e "$directory/there" ] || fail "a refused server leaves its socket"
 
+# a_pid_file_that_cannot_be_is_found_out_before_anything_is_lost
+head -c 5000000 /dev/urandom >mine.img
+cp mine.img kept.img
+mine=(--size=1G --memory-limit=16M --backing=mine.img --backing-overwrite=true "${there[@]}")
+says pid-file="$directory/no/such/pid" 'does not exist' 'make it first' -- "${mine[@]}" --pid-file=no/such/pid
+says pid-file="$directory/sub" directory 'write a path' -- "${mine[@]}" --pid-file=sub
+says pid-file="$directory/file" 'not a process' 'write a path' -- "${mine[@]}" --pid-file=file
+mkfifo fifo
+says pid-file="$directory/fifo" 'not a process' 'write a path' -- "${mine[@]}" --pid-file=fifo
+[ "$(cat file)" = precious ] || fail "a file was taken for a pid file"
+cmp mine.img kept.img || fail "a refused server has written to its backing store"
+
+# whatever_it_is_that_is_refused: nothing is changed or left
+echo 1 >pid
+listen=("${there[@]}" --pid-file="$directory/pid")
+for how in --control=no/such/socket --control-group=no-such-group --backing=no/such/image --tls-psk=no-such-file; do
+    for where in mine.img new.img; do
+        all=(--size=1G --memory-limit=16M --control=steer --backing="$where" --state=new "${listen[@]}")
+        [ "$where" = new.img ] || all+=(--backing-overwrite=true)
+        # The later of two of a kind would be refused for being there twice.
+        all=("${all[@]/#${how%%=*}=*/$how}")
+        [[ " ${all[*]} " = *" $how "* ]] || all+=("$how")
+        [[ $how != --tls* ]] || all+=(--tls=require)
+        says -- "${all[@]}"
+        for one in new new.img steer there; do
+            [ ! -e $one ] || fail "zslotd ${all[*]}: leaves $one"
+        done
+        cmp mine.img kept.img || fail "zslotd ${all[*]}: has changed its backing store"
+        [ "$(cat pid)" = 1 ] || fail "zslotd ${all[*]}: has changed a pid file"
+    done
+done
+mkdir new
+touch new/mine
+port=$(unused_port)
+says "metrics-port=$port" another -- --size=1G --memory-limit=16M --state=new --listen="tcp:127.0.0.1:$port" \
+    --metrics-port="$port" --pid-file=new/pid
+[ "$(ls new)" = mine ] || fail "it leaves $(ls new)"
+rm pid
+
 # help_lists_every_parameter
 "$zslotd" --help >help
 "$zslotd" -h | cmp help || fail "-h is another help"
@@ -87,6 +126,9 @@ servers+=("$pid")
 # a_live_socket_is_not_taken_away
 says "listen=unix:$directory/there" "another server listens there" -- --size=1M "${there[@]}"
 [ -S there ] || fail "the socket of a live server was removed"
+# nor_is_its_pid_file
+says "pid-file=$directory/pid" "process $pid" 'write another' 'stop that' -- --size=1M --listen="unix:$directory/other" --pid-file=pid
+[ "$(cat pid)" = "$pid" ] || fail "the pid file of a live server was overwritten"
 
 if command -v nbdinfo >/dev/null; then
     nbdinfo --size "nbd+unix:///?socket=$directory/there" >size
@@ -112,7 +154,7 @@ pid=$(cat pid)
 servers+=("$pid")
 kill -KILL "$pid"
 until_true 60 is_over "$pid" || fail "it does not end"
-rm -f pid
+[ "$(cat pid)" = "$pid" ] || fail "there is no pid file to take over"
 # Its last threads may have the socket for a moment longer than the process is there.
 until_true 60 "${start[@]}" 2>/dev/null || fail "it does not start on a dead one's socket"
 pid=$(cat pid)
@@ -133,6 +175,17 @@ until_true 60 is_over "$pid" || fail "it does not end"
 kill "$second"
 until_true 60 is_over "$second" || fail "the second one does not end"
 [ ! -e there ] || fail "the second one leaves its socket"
+
+# nor_a_pid_file_that_it_has_not_made
+"${start[@]}" || fail "it does not start"
+pid=$(cat pid)
+servers+=("$pid")
+mv pid gone
+echo 1 >pid
+kill "$pid"
+until_true 60 is_over "$pid" || fail "it does not end"
+[ "$(cat pid)" = 1 ] || fail "it has taken another pid file away"
+rm pid
 
 # relative_paths_are_those_of_its_start
 "$zslotd" --size=1M --listen=unix:there --pid-file=pid --control=steer || fail "relative paths"
