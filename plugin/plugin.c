@@ -7,7 +7,9 @@
  *
  * The only file that includes nbdkit's headers.  The order of life is nbdkit's: config
  * for each parameter, get_ready (all that can fail), perhaps a fork, after_fork (memory
- * and threads), open and requests, cleanup or not, unload.
+ * and threads), open and requests, cleanup or not, unload.  Between get_ready and after_fork it binds
+ * its sockets, changes its user and writes its pid file, and calls exit() when it cannot, without
+ * unload: end_of_process() is for that.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -15,6 +17,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,12 +42,23 @@ static struct options options;
 static struct volume *volume;
 static struct control *control;
 static char description[64]; /* of the export */
+static bool has_begun;       /* the volume */
+static bool is_the_child_s;  /* all of it: there was a fork, and this is the parent */
 
 /* -- Parameters. -- */
+
+/* Both nbdkit's way into the background and that of --run: who has forked goes its own way, and ends. */
+static void after_fork_in_parent(void)
+{
+    is_the_child_s |= volume != NULL;
+}
 
 static void zslot_load(void)
 {
     options_init(&options);
+    /* It can fail for lack of memory only, and then we are as good as without: a parent that ends takes
+     * nothing away. */
+    is_the_child_s = pthread_atfork(NULL, after_fork_in_parent, NULL) != 0;
 }
 
 static int zslot_config(const char *key, const char *value)
@@ -113,15 +127,43 @@ static void say(void *opaque, const char *sentence)
 
 static const struct volume_host host = {.is_ending = is_ending, .say = say};
 
+static void close_control(void)
+{
+    control_close(control);
+    control = NULL;
+}
+
+/* A volume that has not begun leaves nothing, and changes nothing. */
+static void close_all(void)
+{
+    close_control();
+    volume_close(volume);
+    volume = NULL;
+}
+
+static int refuse(const struct reason *reason)
+{
+    nbdkit_error("%s", reason->text);
+    close_all();
+    return -1;
+}
+
+/* When nbdkit calls exit(); after unload there is nothing left to do.  Once it serves, other threads
+ * may be at work. */
+static void end_of_process(void) __attribute__((destructor));
+static void end_of_process(void)
+{
+    if (!has_begun && !is_the_child_s)
+        close_all();
+}
+
 static int zslot_get_ready(void)
 {
     struct reason reason;
 
     if (volume_open(&options, &volume, &reason) < 0 ||
-        control_open(&options, volume, &control, &reason) < 0) {
-        nbdkit_error("%s", reason.text);
-        return -1;
-    }
+        control_open(&options, volume, &control, &reason) < 0)
+        return refuse(&reason);
     if (volume_warns(volume, &reason))
         fprintf(stderr, "zslot: %s\n", reason.text);
     volume_set_host(volume, &host);
@@ -133,10 +175,10 @@ static int zslot_after_fork(void)
 {
     struct reason reason;
 
-    if (volume_start(volume, &reason) < 0 || control_start(control, &reason) < 0) {
-        nbdkit_error("%s", reason.text);
-        return -1;
-    }
+    if (volume_prepare(volume, &reason) < 0 || control_start(control, &reason) < 0)
+        return refuse(&reason);
+    has_begun = true;
+    volume_begin(volume);
     nbdkit_debug("zslot: %" PRIu64 " bytes, memory-lock %s%s%s",
                  volume_size_bytes(volume), options.memory_lock ? "on" : "off",
                  volume_process_is_locked(volume) ? ", process locked too" : "",
@@ -165,12 +207,6 @@ static void print_check(void)
             volume_check(volume, &reason) < 0 ? reason.text : "ok");
 }
 
-static void close_control(void)
-{
-    control_close(control);
-    control = NULL;
-}
-
 static void zslot_cleanup(void)
 {
     close_control();
@@ -182,9 +218,7 @@ static void zslot_cleanup(void)
 
 static void zslot_unload(void)
 {
-    close_control();
-    volume_close(volume);
-    volume = NULL;
+    close_all();
 }
 
 /* -- Connections. -- */
