@@ -6,7 +6,6 @@
 #include <blkid/blkid.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "block-format.h"
 #include "file-ring.h"
+#include "parse.h"
 
 /* What is in use is tried again after so long. */
 #define BUSY_STEP_MS 20
@@ -42,12 +42,42 @@ static int refuse_errno(struct reason *reason, int err, const char *path,
                       strerror(err));
 }
 
-static int refuse_small(struct reason *reason, uint64_t bytes, const char *path)
+/* How much of a file is used. */
+static uint64_t file_bytes(const struct backing_terms *terms)
 {
-    return reason_say(reason, -EINVAL,
-                      "backing-size=%" PRIu64 ": too small; %s must offer at least "
-                      "%u bytes",
-                      bytes, path, BACKING_BYTES_MIN);
+    return terms->bytes ? terms->bytes : terms->file_bytes;
+}
+
+static int check_file_bytes(const char *path, const struct backing_terms *terms,
+                            struct reason *reason)
+{
+    uint64_t bytes = file_bytes(terms);
+
+    if (bytes >= BACKING_BYTES_MIN)
+        return 0;
+    if (terms->bytes)
+        return backing_refuse_small(path, terms, bytes, reason);
+    return reason_say(
+        reason, -EINVAL,
+        "backing=%s: too small when it is as large as the disk, %s; write "
+        "at least backing-size=%s",
+        path, parse_text_of_size(bytes).text,
+        parse_text_of_size(BACKING_BYTES_MIN).text);
+}
+
+static int refuse_growth(int err, const char *path, const struct backing_terms *terms,
+                         struct reason *reason)
+{
+    if (terms->bytes)
+        return reason_say(reason, -err,
+                          "%s: %s cannot be made so large: %s; write less, or name a "
+                          "file on another file system",
+                          backing_size_text(terms).text, path, strerror(err));
+    return reason_say(
+        reason, -err,
+        "backing=%s: cannot be made as large as the disk, %s: %s; write "
+        "backing-size=SIZE with less, or name a file on another file system",
+        path, parse_text_of_size(terms->file_bytes).text, strerror(err));
 }
 
 /* What is there, if it is something that somebody may want to keep. */
@@ -97,34 +127,29 @@ static int check_content(struct file *file, const char *path, bool overwrite,
     return r;
 }
 
-static int find_size(struct file *file, const char *path, uint64_t bytes,
-                     uint64_t file_bytes, const struct stat *status,
+static int find_size(struct file *file, const char *path,
+                     const struct backing_terms *terms, const struct stat *status,
                      struct reason *reason)
 {
-    uint64_t device_bytes;
+    uint64_t bytes = terms->bytes, device_bytes;
 
     if (file->is_device) {
         if (ioctl(file->fd, BLKGETSIZE64, &device_bytes) < 0)
             return refuse_errno(reason, errno, path, "find its size");
         if (bytes > device_bytes)
-            return reason_say(reason, -EINVAL,
-                              "backing-size=%" PRIu64 ": %s has only %" PRIu64
-                              " bytes; write less, or leave it out to use them all",
-                              bytes, path, device_bytes);
+            return backing_refuse_large(path, terms, device_bytes, reason);
         if (bytes == 0)
             bytes = device_bytes;
+        if (bytes < BACKING_BYTES_MIN)
+            return backing_refuse_small(path, terms, bytes, reason);
     } else {
-        if (bytes == 0)
-            bytes = file_bytes;
+        bytes = file_bytes(terms);
         if ((uint64_t)status->st_size < bytes) {
             if (ftruncate(file->fd, (off_t)bytes) < 0)
-                return refuse_errno(reason, errno, path,
-                                    "make it as large as backing-size");
+                return refuse_growth(errno, path, terms, reason);
             file->former_bytes = status->st_size;
         }
     }
-    if (bytes < BACKING_BYTES_MIN)
-        return refuse_small(reason, bytes, path);
     file->backing.bytes = bytes / BACKING_ALIGN * BACKING_ALIGN;
     return 0;
 }
@@ -147,19 +172,33 @@ static void wait_a_little(unsigned *left_ms)
     *left_ms -= *left_ms < BUSY_STEP_MS ? *left_ms : BUSY_STEP_MS;
 }
 
-static int open_path(struct file *file, const char *path, uint64_t bytes,
-                     unsigned busy_ms, struct stat *status, struct reason *reason)
+/* Before a file is made for nothing. */
+static int check_missing(const char *path, struct reason *reason)
+{
+    static const char devices[] = "/dev/", shm[] = "/dev/shm/";
+
+    /* A file there would be in RAM, and no mistake that somebody sees soon. */
+    if (strncmp(path, devices, strlen(devices)) == 0 &&
+        strncmp(path, shm, strlen(shm)) != 0)
+        return reason_say(reason, -ENOENT,
+                          "backing=%s: there is no such device; name one that there "
+                          "is, or a file elsewhere",
+                          path);
+    return 0;
+}
+
+static int open_path(struct file *file, const char *path,
+                     const struct backing_terms *terms, struct stat *status,
+                     struct reason *reason)
 {
     bool exists = stat(path, status) == 0;
+    unsigned busy_ms = terms->busy_ms;
+    int r = 0;
 
     if (!exists && errno != ENOENT)
         return refuse_errno(reason, errno, path, "look at it");
-    if (!exists && bytes == 0)
-        return reason_say(
-            reason, -ENOENT,
-            "backing=%s: there is no such file; add backing-size=SIZE to have it "
-            "made",
-            path);
+    if (!exists && (r = check_missing(path, reason)) < 0)
+        return r;
     if (exists && S_ISDIR(status->st_mode))
         return reason_say(reason, -EISDIR,
                           "backing=%s: is a directory; name a file in it", path);
@@ -168,13 +207,12 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
                           "backing=%s: is neither a regular file nor a block device; "
                           "name one",
                           path);
-    /* Before a file is made for nothing. */
-    if (bytes > 0 && bytes < BACKING_BYTES_MIN)
-        return refuse_small(reason, bytes, path);
+    file->is_device = exists && S_ISBLK(status->st_mode);
+    if (!file->is_device && (r = check_file_bytes(path, terms, reason)) < 0)
+        return r;
 
     /* O_EXCL on a block device: not while it is mounted, or swap, or part of
      * another. */
-    file->is_device = exists && S_ISBLK(status->st_mode);
     int flags = O_RDWR | O_CLOEXEC |
                 (file->is_device ? O_EXCL
                  : exists        ? 0
@@ -197,8 +235,13 @@ static int open_path(struct file *file, const char *path, uint64_t bytes,
                           "backing=%s: the device is mounted or otherwise in use; "
                           "name another",
                           path);
+    if (file->fd < 0 && errno == ENOENT)
+        return reason_say(reason, -ENOENT,
+                          "backing=%s: its directory does not exist; make it first",
+                          path);
     if (file->fd < 0)
-        return refuse_errno(reason, errno, path, "open it for writing");
+        return refuse_errno(reason, errno, path,
+                            exists ? "open it for writing" : "make it");
     if (fstat(file->fd, status) < 0)
         return refuse_errno(reason, errno, path, "look at it");
     return 0;
@@ -321,9 +364,8 @@ static int check_rings(const char *path, struct reason *reason)
     }
 }
 
-int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
-                      bool overwrite, unsigned busy_ms, struct backing **backing,
-                      struct reason *reason)
+int backing_file_open(const char *path, const struct backing_terms *terms,
+                      struct backing **backing, struct reason *reason)
 {
     struct file *file = calloc(1, sizeof *file);
     struct stat status;
@@ -336,9 +378,9 @@ int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
     file->former_bytes = -1;
 
     if ((r = check_rings(path, reason)) < 0 ||
-        (r = open_path(file, path, bytes, busy_ms, &status, reason)) < 0 ||
-        (r = check_content(file, path, overwrite, reason)) < 0 ||
-        (r = find_size(file, path, bytes, file_bytes, &status, reason)) < 0)
+        (r = open_path(file, path, terms, &status, reason)) < 0 ||
+        (r = check_content(file, path, terms->overwrite, reason)) < 0 ||
+        (r = find_size(file, path, terms, &status, reason)) < 0)
         goto failed;
 
     /* Pages that leave memory shall not stay in the page cache.  File systems without

@@ -334,23 +334,21 @@ static const struct backing_ops nbd_ops = {
     .close = nbd_close_backing,
 };
 
-int backing_nbd_open(const char *uri, uint64_t bytes, bool overwrite,
-                     unsigned timeout_ms, struct backing **backing,
-                     struct reason *reason)
+int backing_nbd_open(const char *uri, const struct backing_terms *terms,
+                     struct backing **backing, struct reason *reason)
 {
     struct probe probe;
-    int r = probe_server(uri, bytes, overwrite, timeout_ms, &probe, reason);
+    int r = probe_server(uri, terms, &probe, reason);
     if (r < 0)
         return r;
 
     struct nbd *nbd = calloc(1, sizeof *nbd);
     if (!nbd)
         return reason_say(reason, -ENOMEM, "backing=%s: no memory", uri);
-    if (bytes == 0)
-        bytes = probe.export.bytes;
+    uint64_t bytes = terms->bytes ? terms->bytes : probe.export.bytes;
     nbd->backing.ops = &nbd_ops;
     nbd->backing.bytes = bytes / BACKING_ALIGN * BACKING_ALIGN;
-    nbd->backing.timeout_ms = timeout_ms;
+    nbd->backing.timeout_ms = terms->timeout_ms;
     nbd->submitted.end = &nbd->submitted.head;
     nbd->urgent.end = &nbd->urgent.head;
     nbd->others.end = &nbd->others.head;
@@ -364,7 +362,7 @@ int backing_nbd_open(const char *uri, uint64_t bytes, bool overwrite,
         .uri = nbd->uri,
         .bytes = nbd->backing.bytes,
         .is_several = nbd->link_count > 1,
-        .timeout_ms = timeout_ms,
+        .timeout_ms = terms->timeout_ms,
         .start_known = true,
         .finished = on_finished,
         .returned = on_returned,

@@ -109,33 +109,57 @@ struct backing {
 
 #define BACKING_TIMEOUT_S 30
 
+/* The most of a store that is used: blocks have numbers of 32 bits. */
+#define BACKING_BYTES_MAX (UINT64_C(16) << 40)
+
+/* How to open one. */
+struct backing_terms {
+    uint64_t bytes;         /* how much of it to use; 0: all of a device or an export */
+    const char *bytes_text; /* as it was typed, for sentences; NULL: not known */
+    uint64_t file_bytes;    /* of a file, if BYTES is 0 */
+    bool overwrite;         /* also what is not empty and not ours */
+    unsigned timeout_ms;    /* of a server */
+    unsigned busy_ms;       /* of a file: how long to wait for who has it */
+};
+
 /* What WHERE names: a server, if there is "://" in it, or a path.  See the two. */
-int backing_open(const char *where, uint64_t bytes, uint64_t file_bytes, bool overwrite,
-                 unsigned timeout_ms, unsigned busy_ms, struct backing **backing,
-                 struct reason *reason);
+int backing_open(const char *where, const struct backing_terms *terms,
+                 struct backing **backing, struct reason *reason);
 
 /* "file", "nbd" and so on; NULL after the last. */
 extern const char *const backing_names[];
 
-/* A file or a block device at PATH.  BYTES of it are used; 0: all of a device,
- * FILE_BYTES of a file. A file that does not exist is made when BYTES is given.  What
- * is not empty and not ours is refused, unless OVERWRITE.  On failure a negative errno
+/* A file or a block device at PATH.  A file that does not exist is made, and one that is shorter is
+ * made longer, sparse.  What
+ * is not empty and not ours is refused, unless TERMS say otherwise.  On failure a negative errno
  * and a sentence.
  *
- * What is in use is refused after BUSY_MS.  It is in use for as long as I/O is under way on
+ * What is in use is refused after busy_ms.  It is in use for as long as I/O is under way on
  * it, also when the process that submitted it was killed: the kernel keeps the open file,
  * with its lock, until the last of it has ended.  So nothing is carried out late. */
-int backing_file_open(const char *path, uint64_t bytes, uint64_t file_bytes,
-                      bool overwrite, unsigned busy_ms, struct backing **backing,
-                      struct reason *reason);
+int backing_file_open(const char *path, const struct backing_terms *terms,
+                      struct backing **backing, struct reason *reason);
 
-/* An export of an NBD server.  BYTES of it are used; 0: all.  What is not empty and not
- * ours is refused, unless OVERWRITE.  Whether the server is there, and fit, is found out
- * within TIMEOUT_MS; an I/O waits so long for a server that has gone to come back.  On
+/* An export of an NBD server.  What is not empty and not
+ * ours is refused, unless TERMS say otherwise.  Whether the server is there, and fit, is found out
+ * within timeout_ms; an I/O waits so long for a server that has gone to come back.  On
  * failure a negative errno and a sentence. */
-int backing_nbd_open(const char *uri, uint64_t bytes, bool overwrite,
-                     unsigned timeout_ms, struct backing **backing,
-                     struct reason *reason);
+int backing_nbd_open(const char *uri, const struct backing_terms *terms,
+                     struct backing **backing, struct reason *reason);
+
+/* Of a value that was given: backing-size=VALUE, as it was typed. */
+struct backing_size_text {
+    char text[64];
+};
+struct backing_size_text backing_size_text(const struct backing_terms *terms);
+
+/* WHERE offers only BYTES, which are fewer than the least; or so many are wanted.  -EINVAL. */
+int backing_refuse_small(const char *where, const struct backing_terms *terms,
+                         uint64_t bytes, struct reason *reason);
+
+/* More was given than the BYTES that WHERE has.  -EINVAL. */
+int backing_refuse_large(const char *where, const struct backing_terms *terms,
+                         uint64_t bytes, struct reason *reason);
 
 static inline void backing_submit(struct backing *backing, struct backing_io *io)
 {

@@ -187,9 +187,10 @@ static int check_content(const struct asking *asking, const struct probe *probe)
 
 /* -- What it is. -- */
 
-static int check_export(const struct asking *asking, uint64_t bytes,
+static int check_export(const struct asking *asking, const struct backing_terms *terms,
                         const struct link_export *export)
 {
+    uint64_t bytes = terms->bytes ? terms->bytes : export->bytes;
     struct reason *reason = asking->reason;
     const char *uri = asking->uri;
 
@@ -199,15 +200,9 @@ static int check_export(const struct asking *asking, uint64_t bytes,
                           "be written, or name another",
                           uri);
     if (bytes > export->bytes)
-        return reason_say(reason, -EINVAL,
-                          "backing-size=%" PRIu64 ": %s has only %" PRIu64
-                          " bytes; write less, or leave it out to use them all",
-                          bytes, uri, export->bytes);
-    if ((bytes ? bytes : export->bytes) < BACKING_BYTES_MIN)
-        return reason_say(reason, -EINVAL,
-                          "backing-size=%" PRIu64 ": too small; %s must offer at least "
-                          "%u bytes",
-                          bytes ? bytes : export->bytes, uri, BACKING_BYTES_MIN);
+        return backing_refuse_large(uri, terms, export->bytes, reason);
+    if (bytes < BACKING_BYTES_MIN)
+        return backing_refuse_small(uri, terms, bytes, reason);
     if (export->minimum_bytes > BACKING_ALIGN)
         return reason_say(reason, -EINVAL,
                           "backing=%s: the server takes no requests of less than "
@@ -259,13 +254,13 @@ static const char *relative_path(const char *uri)
     return NULL;
 }
 
-int probe_server(const char *uri, uint64_t bytes, bool overwrite, unsigned timeout_ms,
+int probe_server(const char *uri, const struct backing_terms *terms,
                  struct probe *probe, struct reason *reason)
 {
     struct asking asking = {
         .uri = uri,
         .handle = link_handle_new(),
-        .timeout_ms = timeout_ms,
+        .timeout_ms = terms->timeout_ms,
         .reason = reason,
     };
     int r;
@@ -284,10 +279,10 @@ int probe_server(const char *uri, uint64_t bytes, bool overwrite, unsigned timeo
     if (r == 0 && link_look(asking.handle, &probe->export) < 0)
         r = refuse(&asking, "find its size");
     if (r == 0)
-        r = check_export(&asking, bytes, &probe->export);
+        r = check_export(&asking, terms, &probe->export);
     if (r == 0)
         r = read_at(&asking, 0, probe->start, sizeof probe->start);
-    if (r == 0 && !overwrite)
+    if (r == 0 && !terms->overwrite)
         r = check_content(&asking, probe);
     if (nbd_aio_is_ready(asking.handle) > 0)
         (void)nbd_aio_disconnect(asking.handle, 0);

@@ -18,9 +18,8 @@ struct probe {
     unsigned char start[BACKING_ALIGN]; /* what the export begins with */
 };
 
-/* Connects to URI and looks at it; BYTES, OVERWRITE and TIMEOUT_MS as for
- * backing_nbd_open().  A negative errno, and a sentence, unless it will do. */
-int probe_server(const char *uri, uint64_t bytes, bool overwrite, unsigned timeout_ms,
+/* Connects to URI and looks at it; TERMS as for backing_nbd_open().  A negative errno, and a sentence, unless it will do. */
+int probe_server(const char *uri, const struct backing_terms *terms,
                  struct probe *probe, struct reason *reason);
 
 #endif

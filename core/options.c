@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backing.h"
+#include "block-format.h"
 #include "page.h"
 #include "parse.h"
 #include "slot.h"
@@ -177,10 +178,24 @@ static int set_backing(struct options *options, const char *value,
 static int set_backing_size(struct options *options, const char *value,
                             struct reason *reason)
 {
-    if (parse_size(value, &options->backing_size) < 0 || options->backing_size == 0)
+    uint64_t bytes;
+    int r = parse_size(value, &bytes);
+
+    if (r == -EINVAL)
         return reason_say(
             reason, -EINVAL,
-            "backing-size=%s: not a size; write for example backing-size=16G", value);
+            "backing-size=%s: not a size; write a number and perhaps a unit, as in "
+            "backing-size=16G (k, M, G, T)",
+            value);
+    if (r < 0 || bytes == 0 || bytes > BACKING_BYTES_MAX)
+        return reason_say(
+            reason, -EINVAL,
+            "backing-size=%s: not a size from %s to %s; write for example "
+            "backing-size=16G",
+            value, parse_text_of_size(BACKING_BYTES_MIN).text,
+            parse_text_of_size(BACKING_BYTES_MAX).text);
+    options->backing_size = bytes;
+    options->backing_size_text = value;
     return 0;
 }
 
@@ -250,11 +265,11 @@ static int set_writeback_limit(struct options *options, const char *value,
     return 0;
 
 refuse:
-    return reason_say(
-        reason, -EINVAL,
-        "writeback-limit=%s: not SIZE/day with a size of at least %uM; write "
-        "for example writeback-limit=20G/day, or writeback-limit=none",
-        value, WRITEBACK_LIMIT_MIN >> 20);
+    return reason_say(reason, -EINVAL,
+                      "writeback-limit=%s: not SIZE/day with a size from %uM on, and "
+                      "less than 8E; write for example writeback-limit=20G/day, or "
+                      "writeback-limit=none",
+                      value, WRITEBACK_LIMIT_MIN >> 20);
 }
 
 static int set_control(struct options *options, const char *value,

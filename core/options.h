@@ -37,6 +37,7 @@ struct options {
     const char *state;     /* borrowed as the next one; NULL: none */
     const char *backing;   /* borrowed from who called options_set(); NULL: none */
     uint64_t backing_size; /* bytes; 0: not given */
+    const char *backing_size_text; /* as it was typed; borrowed */
     bool backing_overwrite;
     uint32_t backing_timeout; /* seconds */
     uint32_t idle_age;        /* seconds; 0: none; OPTIONS_IDLE_AUTO */

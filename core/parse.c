@@ -5,10 +5,27 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+struct parse_text parse_text_of_size(uint64_t bytes)
+{
+    static const char units[] = "kMGTPE";
+    struct parse_text made;
+    unsigned unit = 0;
+
+    while (units[unit] && bytes > 0 && bytes % 1024 == 0) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(made.text, sizeof made.text, "%" PRIu64 "%.*s", bytes, unit > 0,
+             unit > 0 ? &units[unit - 1] : "");
+    return made;
+}
 
 int parse_size(const char *text, uint64_t *bytes)
 {

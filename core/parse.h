@@ -18,6 +18,13 @@
  * 512. -EINVAL: not such a thing; -ERANGE: negative, or over INT64_MAX. */
 int parse_size(const char *text, uint64_t *bytes);
 
+/* BYTES as people type them: with the largest unit of which they are a whole number.  For the arguments of one
+ * call: parse_text_of_size(n).text. */
+struct parse_text {
+    char text[24];
+};
+struct parse_text parse_text_of_size(uint64_t bytes);
+
 /* true, yes, on, 1 and false, no, off, 0, in any case.  -EINVAL. */
 int parse_bool(const char *text, bool *value);
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "block-format.h"
+#include "parse.h"
 #include "process.h"
 #include "writeback.h"
 
@@ -34,10 +36,49 @@ static int check_limit(const struct options *options, uint64_t least,
         return 0;
     return reason_say(
         reason, -EINVAL,
-        "memory-limit=%s: tables and codecs for this size and compressor "
+        "memory-limit=%s: tables, codecs and buffers for this size and compressor "
         "take %" PRIu64 " bytes, and pages need some more; write at least "
         "memory-limit=%" PRIu64 "k",
         options->memory_limit_text, least - ROOM_BYTES_MIN, (least + 1023) / 1024);
+}
+
+/* What it takes to know which blocks of a backing store are used; the rest of writeback_bytes() is the same
+ * for all. */
+static uint64_t blocks_bytes(uint64_t backing_bytes)
+{
+    return writeback_bytes(backing_bytes) - writeback_bytes(BACKING_BYTES_MIN);
+}
+
+/* The largest power of two for which BYTES are enough, with a bit per block in a state; 0: none is. */
+static uint64_t backing_bytes_for(uint64_t bytes)
+{
+    uint64_t most = BACKING_BYTES_MAX;
+
+    while (most >= BACKING_BYTES_MIN && blocks_bytes(most) > bytes - bytes / 32)
+        most /= 2;
+    return most >= BACKING_BYTES_MIN ? most : 0;
+}
+
+/* LEAST with BACKING, which people know by NAME: when it is the cause, it is what there can be less of. */
+static int check_backing_limit(const struct options *options,
+                               const struct backing *backing, const char *name,
+                               uint64_t least, struct reason *reason)
+{
+    uint64_t bytes = blocks_bytes(backing->bytes), others = least - bytes;
+    uint64_t most = 0;
+
+    if (options->memory_limit >= least || bytes <= others)
+        return check_limit(options, least, reason);
+    if (options->memory_limit > others)
+        most = backing_bytes_for(options->memory_limit - others);
+    return reason_say(reason, -EINVAL,
+                      "memory-limit=%s: the account of %s takes %" PRIu64
+                      " bytes, and all else %" PRIu64
+                      "; write %s%s%sat least memory-limit=%" PRIu64 "k",
+                      options->memory_limit_text, name, bytes, others - ROOM_BYTES_MIN,
+                      most > 0 ? "for example backing-size=" : "",
+                      most > 0 ? parse_text_of_size(most).text : "",
+                      most > 0 ? ", or " : "", (least + 1023) / 1024);
 }
 
 /* What was found must fit beside the rest.  It does when nothing but the process has
@@ -96,6 +137,21 @@ static int open_contexts(struct volume *volume)
                             options->memory_lock);
 }
 
+/* What of a backing store is used: by the parameter that says so, or by its size. */
+static struct reason backing_name(const struct options *options,
+                                  const struct backing *backing)
+{
+    struct reason name;
+
+    if (options->backing_size)
+        reason_say(&name, 0, "backing-size=%s", options->backing_size_text);
+    else
+        reason_say(&name, 0, "%s of backing=%.400s",
+                   parse_text_of_size(backing->bytes).text,
+                   options->backing ? options->backing : "");
+    return name;
+}
+
 /* A state whose pages are on a backing store needs that one, and all of it that they are
  * on. */
 static int check_is_ours(const struct volume *volume, const struct backing *backing,
@@ -116,9 +172,11 @@ static int check_is_ours(const struct volume *volume, const struct backing *back
     uint64_t bytes = ((uint64_t)volume->found.last_block + 1) * BLOCK_BYTES;
     if (bytes > backing->bytes)
         return reason_say(reason, -EINVAL,
-                          "backing-size=%" PRIu64 ": %s has pages of state=%s up to "
-                          "%" PRIu64 "; write at least backing-size=%" PRIu64,
-                          backing->bytes, where, options->state, bytes, bytes);
+                          "backing=%s: pages of state=%s are on it up to %s, and %s is "
+                          "used; write at least backing-size=%s",
+                          where, options->state, parse_text_of_size(bytes).text,
+                          backing_name(options, backing).text,
+                          parse_text_of_size(bytes).text);
     return 0;
 }
 
@@ -128,7 +186,8 @@ int volume_set_backing(struct volume *volume, struct backing *backing,
     const struct options *options = &volume->options;
     uint64_t least = least_bytes(options) + writeback_bytes(backing->bytes) +
                      (options->state ? writeback_state_bytes(backing) : 0);
-    int r = check_limit(options, least, reason);
+    int r = check_backing_limit(options, backing, backing_name(options, backing).text,
+                                least, reason);
     if (r == 0)
         r = check_found(volume, least, reason);
     if (r == 0)
@@ -159,9 +218,15 @@ static int open_backing(struct volume *volume, struct reason *reason)
                           options->state, volume->found.stored);
     if (!options->backing)
         return 0;
-    int r = backing_open(options->backing, options->backing_size, options->size,
-                         options->backing_overwrite, options->backing_timeout * 1000,
-                         volume->state.kept ? BUSY_MS : 0, &backing, reason);
+    const struct backing_terms terms = {
+        .bytes = options->backing_size,
+        .bytes_text = options->backing_size_text,
+        .file_bytes = options->size,
+        .overwrite = options->backing_overwrite,
+        .timeout_ms = options->backing_timeout * 1000,
+        .busy_ms = volume->state.kept ? BUSY_MS : 0,
+    };
+    int r = backing_open(options->backing, &terms, &backing, reason);
     if (r < 0)
         return r;
     r = volume_set_backing(volume, backing, reason);

@@ -63,15 +63,16 @@ serve_other -r memory 64M
 refused "backing=$uri" "$socket" "read-only" "name another"
 stop
 serve_other memory 64M
-refused "backing=$uri backing-size=65M" "backing-size=$((65 << 20)):" "$((64 << 20)) bytes" "write less"
-refused "backing=$uri backing-size=1M" "backing-size=$((1 << 20)):" "too small" "at least"
+refused "backing=$uri backing-size=65M" "backing-size=65M:" "has only 64M" "write less"
+refused "backing=$uri backing-size=1024k" "backing-size=1024k:" "too small" "write at least backing-size=4M"
 served "backing=$uri"
 served "backing=$uri backing-size=8M backing-timeout=60"
 # It is ours from then on.
 served "backing=$uri"
 stop
 serve_other memory 1M
-refused "backing=$uri" "backing-size=$((1 << 20)):" "too small" "$socket" "at least"
+refused "backing=$uri" "backing=$uri:" "too small with 1M" "at least 4M"
+! grep -q backing-size err || fail "it names what was not given: $(cat err)"
 stop
 serve_other --filter=blocksize-policy memory 64M blocksize-minimum=8192 blocksize-preferred=8192 \
     blocksize-error-policy=error

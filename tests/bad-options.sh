@@ -79,6 +79,26 @@ refused "1G memory-limit=abc" "or memory-limit=none"
 refused "1G memory-limit=none memory-limit=2G" "before" "once"
 refused "1G idle-age=none writeback-limit=1G/day" "writeback-limit is about a backing store"
 
+# backing-size
+for size in "" x 1.5G; do
+    refused "1G memory-limit=64M backing=$directory/new backing-size=$size" "backing-size=$size:" "not a size" "backing-size=16G"
+done
+for size in 0 -1 17T 100E; do
+    refused "1G memory-limit=64M backing=$directory/new backing-size=$size" "backing-size=$size:" "from 4M to 16T" "backing-size=16G"
+done
+refused "1G memory-limit=64M backing=$directory/new backing-size=1024k" "backing-size=1024k:" "too small" "at least backing-size=4M"
+refused "1M memory-limit=64M backing=$directory/new" "backing=$directory/new:" "as large as the disk, 1M" "at least backing-size=4M"
+# What takes the memory is named; what is advised fits, and twice as much does not.
+refused "1G memory-limit=64M backing=$directory/new backing-size=7168G" "memory-limit=64M:" "account of backing-size=7168G"
+size=$(sed -n 's/.*for example backing-size=\([0-9]*\)G, or at least memory-limit=[0-9]*k$/\1/p' err)
+[ -n "$size" ] || fail "no advice in: $(cat err)"
+served "1G memory-limit=64M backing=$directory/new backing-size=${size}G"
+refused "1G memory-limit=64M backing=$directory/new backing-overwrite=true backing-size=$((2 * size))G" "backing-size=$((2 * size))G"
+rm "$directory/new"
+refused "8T memory-limit=4G backing=$directory/new" "memory-limit=4G:" "account of 8T of backing=$directory/new"
+refused "1G memory-limit=4M backing=$directory/new" "memory-limit=4M:" "tables, codecs and buffers"
+[ ! -e "$directory/new" ] || fail "a file was made for nothing"
+
 # memory-lock
 refused "1G memory-lock=maybe" "memory-lock=maybe:" "memory-lock=true" "memory-lock=false"
 refused "1G memory-lock=" "memory-lock=:" "memory-lock=true" "memory-lock=false"

@@ -65,8 +65,11 @@ struct backing *far_open(bool overwrite)
     struct backing *backing;
     struct reason reason;
 
-    ck_assert_msg(backing_nbd_open(far_uri, STORE_BYTES, overwrite, 100000, &backing,
-                                   &reason) == 0,
+    ck_assert_msg(backing_nbd_open(far_uri,
+                                   &(struct backing_terms){.bytes = STORE_BYTES,
+                                                           .overwrite = overwrite,
+                                                           .timeout_ms = 100000},
+                                   &backing, &reason) == 0,
                   "%s", reason.text);
     return backing;
 }

@@ -95,7 +95,7 @@ check_device() {
     done
 
     refused "256M $memory backing=$device backing-size=97M" "backing-size=" "$device" \
-        "has only $((96 << 20)) bytes" "write less"
+        "has only 96M" "write less"
     refused "256M $memory backing=$device backing-size=1M" "backing-size=" "too small" "at least"
 
     # Something that somebody may want to keep.

@@ -12,6 +12,8 @@
 #include "far.h"
 #include "harness.h"
 
+static const struct backing_terms plain = {.timeout_ms = 30000};
+
 /* -- Conformance. -- */
 
 START_TEST(memory_conforms)
@@ -30,8 +32,7 @@ START_TEST(file_conforms)
     /* What the file holds now is somebody's. */
     struct backing *backing;
     struct reason reason;
-    ck_assert_int_eq(backing_nbd_open(far_uri, 0, false, 30000, &backing, &reason),
-                     -EEXIST);
+    ck_assert_int_eq(backing_nbd_open(far_uri, &plain, &backing, &reason), -EEXIST);
     ck_assert_ptr_nonnull(strstr(reason.text, "not empty"));
     conform(far_open(true));
     server_stop(&far_server);
@@ -79,20 +80,20 @@ START_TEST(tls_with_a_shared_key_conforms)
 
     struct backing *backing;
     struct reason reason;
-    ck_assert_int_lt(backing_nbd_open(far_uri, 0, false, 30000, &backing, &reason), 0);
+    ck_assert_int_lt(backing_nbd_open(far_uri, &plain, &backing, &reason), 0);
     ck_assert_ptr_nonnull(strstr(reason.text, "cannot connect"));
     ck_assert_ptr_nonnull(strstr(reason.text, "TLS"));
 
     char tls_uri[300];
     snprintf(tls_uri, sizeof tls_uri, "nbds+unix://mallory@/?socket=%s&tls-psk-file=%s",
              far_socket, far_flag);
-    ck_assert_int_lt(backing_nbd_open(tls_uri, 0, false, 30000, &backing, &reason), 0);
+    ck_assert_int_lt(backing_nbd_open(tls_uri, &plain, &backing, &reason), 0);
     ck_assert_ptr_nonnull(strstr(reason.text, "cannot connect"));
 
     snprintf(tls_uri, sizeof tls_uri, "nbds+unix://alice@/?socket=%s&tls-psk-file=%s",
              far_socket, far_flag);
-    ck_assert_msg(backing_nbd_open(tls_uri, 0, false, 30000, &backing, &reason) == 0,
-                  "%s", reason.text);
+    ck_assert_msg(backing_nbd_open(tls_uri, &plain, &backing, &reason) == 0, "%s",
+                  reason.text);
     conform(backing);
     server_stop(&far_server);
 }

@@ -87,19 +87,24 @@ mkdir below
 mkfifo fifo
 echo thesis >thesis
 refused "1G $memory backing=$PWD/below" "below" "directory" "name a file"
-refused "1G $memory backing=$PWD/missing" "missing" "no such file" "backing-size="
+refused "1G $memory backing=$PWD/no/such" "no/such" "directory does not exist" "make it first"
 refused "1G $memory backing=$PWD/fifo backing-size=1G" "fifo" "neither" "name one"
 refused "1G $memory backing=$PWD/thesis" "thesis" "not empty" "backing-overwrite=true"
 [ "$(cat thesis)" = thesis ] || fail "the thesis is gone"
 refused "1G $memory backing=$PWD/new backing-size=1M" "new" "too small" "at least"
 [ ! -e new ] || fail "a file was made that is of no use"
+# a_file_that_does_not_exist_is_made_as_large_as_the_disk
+serve zslot 1G "$memory" backing=new
+stop
+[ "$(stat --format=%s new)" = $((1 << 30)) ] || fail "the file was made $(stat --format=%s new) bytes long"
+rm new
 refused "1G backing=$PWD/new backing-size=1G" "backing=" "memory-limit="
 for age in -1 0 soon 1.5 "" 99999999999; do
     refused "1G $memory backing=$PWD/new backing-size=1G idle-age=$age" "idle-age=$age:" "idle-age=600"
 done
-for writes in 5 5/day 20G 20G/week /day -1/day; do
+for writes in 5 5/day 20G 20G/week /day -1/day 8E/day; do
     refused "1G $memory backing=$PWD/new backing-size=1G writeback-limit=$writes" \
-        "writeback-limit=$writes:" "writeback-limit=20G/day"
+        "writeback-limit=$writes:" "from 16M on, and less than 8E" "writeback-limit=20G/day"
 done
 for key in idle-age=600 idle-age=auto writeback-limit=20G/day backing-size=1G backing-overwrite=true; do
     refused "1G $memory $key" "${key%%=*}" "backing=PATH"

@@ -52,14 +52,17 @@ static const char *disk(void)
     return tmpdir ? tmpdir : "/var/tmp";
 }
 
+static const struct backing_terms plain = {.bytes = STORE_BYTES};
+static const struct backing_terms overwriting = {.bytes = STORE_BYTES,
+                                                 .overwrite = true};
+
 static struct backing *open_file(void)
 {
     struct backing *backing;
     struct reason reason;
 
-    ck_assert_msg(
-        backing_file_open(path, STORE_BYTES, 0, false, 0, &backing, &reason) == 0, "%s",
-        reason.text);
+    ck_assert_msg(backing_file_open(path, &plain, &backing, &reason) == 0, "%s",
+                  reason.text);
     return backing;
 }
 
@@ -151,12 +154,12 @@ END_TEST
 static void refused(const char *what, uint64_t bytes, bool overwrite, int err,
                     const char *word, const char *advice)
 {
+    const struct backing_terms terms = {
+        .bytes = bytes, .file_bytes = STORE_BYTES, .overwrite = overwrite};
     struct backing *backing = NULL;
     struct reason reason = {{0}};
 
-    ck_assert_int_eq(
-        backing_file_open(what, bytes, STORE_BYTES, overwrite, 0, &backing, &reason),
-        err);
+    ck_assert_int_eq(backing_file_open(what, &terms, &backing, &reason), err);
     ck_assert_ptr_null(backing);
     ck_assert_msg(strstr(reason.text, what), "no path: %s", reason.text);
     ck_assert_msg(strstr(reason.text, word), "no \"%s\": %s", word, reason.text);
@@ -165,12 +168,13 @@ static void refused(const char *what, uint64_t bytes, bool overwrite, int err,
 
 static void accepted(const char *what, uint64_t bytes, bool overwrite)
 {
+    const struct backing_terms terms = {
+        .bytes = bytes, .file_bytes = STORE_BYTES, .overwrite = overwrite};
     struct backing *backing;
     struct reason reason;
 
-    ck_assert_msg(backing_file_open(what, bytes, STORE_BYTES, overwrite, 0, &backing,
-                                    &reason) == 0,
-                  "%s", reason.text);
+    ck_assert_msg(backing_file_open(what, &terms, &backing, &reason) == 0, "%s",
+                  reason.text);
     backing->ops->close(backing);
 }
 
@@ -188,20 +192,46 @@ static void put_file(const void *bytes, size_t n)
     close(fd);
 }
 
-START_TEST(missing_file_is_made_only_with_a_size)
+static void make_and_use(const struct backing_terms *terms)
 {
+    struct backing *backing;
+    struct reason reason;
+    struct host host;
+
+    ck_assert_msg(backing_file_open(path, terms, &backing, &reason) == 0, "%s",
+                  reason.text);
+    host_start(&host, backing);
+    host_stop(&host);
+}
+
+START_TEST(missing_file_is_made_as_long_as_was_said_or_as_the_disk)
+{
+    const struct backing_terms as_the_disk = {.file_bytes = STORE_BYTES};
+    const struct backing_terms as_was_said = {.bytes = STORE_BYTES,
+                                              .file_bytes = 2 * STORE_BYTES};
+    const struct backing_terms *const both[] = {&as_the_disk, &as_was_said};
     struct stat status;
 
     path_setup();
-    refused(path, 0, false, -ENOENT, "no such file", "backing-size=");
-    ck_assert_int_lt(stat(path, &status), 0);
-    struct backing *backing = open_file();
-    ck_assert_int_eq(stat(path, &status), 0);
-    ck_assert_int_eq(status.st_size, STORE_BYTES);
-    ck_assert_int_eq(status.st_mode & 0777, 0600);
-    ck_assert_int_eq(status.st_blocks, 0);
-    backing->ops->close(backing);
+    for (unsigned i = 0; i < 2; i++) {
+        make_and_use(both[i]);
+        ck_assert_int_eq(stat(path, &status), 0);
+        ck_assert_int_eq(status.st_size, STORE_BYTES);
+        ck_assert_int_eq(status.st_mode & 0777, 0600);
+        ck_assert_int_eq(status.st_blocks, 0);
+        unlink(path);
+    }
     remove_path();
+}
+END_TEST
+
+START_TEST(missing_device_is_not_made_a_file_of)
+{
+    struct stat status;
+
+    refused("/dev/zslot-no-such", STORE_BYTES, false, -ENOENT, "no such device",
+            "name one");
+    ck_assert_int_lt(stat("/dev/zslot-no-such", &status), 0);
 }
 END_TEST
 
@@ -261,7 +291,7 @@ static int without_io_uring(int err)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
         return __LINE__;
-    if (backing_file_open(path, STORE_BYTES, 0, false, 0, &backing, &reason) != -err)
+    if (backing_file_open(path, &plain, &backing, &reason) != -err)
         return __LINE__;
     if (!strstr(reason.text, "io_uring") || !strstr(reason.text, path))
         return __LINE__;
@@ -291,7 +321,8 @@ START_TEST(missing_directory_is_refused)
 {
     path_setup();
     strcat(path, "/below");
-    refused(path, STORE_BYTES, false, -ENOENT, "No such file", "backing=");
+    refused(path, STORE_BYTES, false, -ENOENT, "directory does not exist",
+            "make it first");
     snprintf(path, sizeof path, "%s/store", directory);
     remove_path();
 }
@@ -332,7 +363,7 @@ static int open_as_nobody(void)
     if (geteuid() == 0 &&
         (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0))
         return __LINE__;
-    int r = backing_file_open(path, STORE_BYTES, 0, true, 0, &backing, &reason);
+    int r = backing_file_open(path, &overwriting, &backing, &reason);
     if (r != -EACCES || !strstr(reason.text, path) ||
         !strstr(reason.text, "Permission denied") || !strstr(reason.text, "writ"))
         return __LINE__;
@@ -366,7 +397,19 @@ START_TEST(store_that_is_too_small_is_refused_and_not_made)
     struct stat status;
 
     path_setup();
-    refused(path, BACKING_BYTES_MIN - 1, false, -EINVAL, "too small", "at least");
+    refused(path, BACKING_BYTES_MIN - 1, false, -EINVAL, "too small",
+            "write at least backing-size=4M");
+    ck_assert_int_lt(stat(path, &status), 0);
+    /* One that was not given is not named, and one that was is as it was typed. */
+    const struct backing_terms disk_is_small = {.file_bytes = MIB};
+    const struct backing_terms typed = {.bytes = MIB, .bytes_text = "1024k"};
+    struct backing *backing;
+    struct reason reason;
+    ck_assert_int_eq(backing_file_open(path, &disk_is_small, &backing, &reason),
+                     -EINVAL);
+    ck_assert_ptr_nonnull(strstr(reason.text, "as large as the disk, 1M;"));
+    ck_assert_int_eq(backing_file_open(path, &typed, &backing, &reason), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(reason.text, "backing-size=1024k: too small"));
     ck_assert_int_lt(stat(path, &status), 0);
     accepted(path, BACKING_BYTES_MIN, false);
     remove_path();
@@ -432,7 +475,8 @@ HARNESS_MAIN("unit-backing", file_on_tmpfs_conforms, file_on_disk_conforms,
              faulty_conforms, file_that_was_truncated_gives_eio,
              faulty_that_was_truncated_gives_eio,
              discarded_blocks_of_a_file_take_no_space,
-             missing_file_is_made_only_with_a_size,
+             missing_file_is_made_as_long_as_was_said_or_as_the_disk,
+             missing_device_is_not_made_a_file_of,
              file_that_was_made_stays_when_it_is_used_and_only_then,
              file_that_was_made_longer_stays_so_when_it_is_used_and_only_then,
              process_that_may_not_use_io_uring_is_told_so_and_makes_nothing,

@@ -209,7 +209,8 @@ START_TEST(a_limit_under_what_tables_take_is_refused_with_the_least)
     ck_assert_int_eq(set("size", "1G"), 0);
     ck_assert_int_eq(set("memory-limit", "64k"), 0);
     ck_assert_int_eq(volume_open(&options, &volume, &reason), -EINVAL);
-    assert_says("memory-limit", "64k", "tables and codecs", "at least memory-limit=");
+    assert_says("memory-limit", "64k", "tables, codecs and buffers",
+                "at least memory-limit=");
 
     /* What it says to write does. */
     const char *at = strstr(reason.text, "at least memory-limit=");

@@ -45,6 +45,21 @@ START_TEST(sizes_have_units_of_1024)
 }
 END_TEST
 
+START_TEST(sizes_are_written_as_they_are_typed)
+{
+    static const char *const texts[] = {
+        "0",     "1",     "1023",  "1k",  "1025",
+        "1000k", "4M",    "4097k", "65M", "1G",
+        "7T",    "7169G", "16T",   "7E",  "9223372036854775807"};
+
+    for (unsigned i = 0; i < COUNT(texts); i++) {
+        uint64_t bytes = 42;
+        ck_assert_int_eq(parse_size(texts[i], &bytes), 0);
+        ck_assert_str_eq(parse_text_of_size(bytes).text, texts[i]);
+    }
+}
+END_TEST
+
 START_TEST(what_is_no_size_is_einval)
 {
     static const char *const bad[] = {
@@ -125,6 +140,7 @@ START_TEST(integers_may_have_a_sign)
 }
 END_TEST
 
-HARNESS_MAIN("unit-parse", sizes_have_units_of_1024, what_is_no_size_is_einval,
+HARNESS_MAIN("unit-parse", sizes_have_units_of_1024,
+             sizes_are_written_as_they_are_typed, what_is_no_size_is_einval,
              sizes_out_of_range_are_erange, yes_and_no_have_four_words_each,
              integers_may_have_a_sign)
