@@ -53,8 +53,10 @@ static int take_away_stale(const struct sockaddr_un *address, struct reason *rea
 
     if (lstat(path, &what) < 0)
         return errno == ENOENT ? 0
-                               : reason_say(reason, -errno, "control=%s: %s", path,
-                                            strerror(errno));
+                               : reason_say(reason, -errno,
+                                            "control=%s: cannot look at it: %s; write "
+                                            "another path",
+                                            path, strerror(errno));
     if (!S_ISSOCK(what.st_mode))
         return reason_say(reason, -EEXIST,
                           "control=%s: there is something that is not a socket; write "
@@ -93,9 +95,12 @@ static int bind_at(int fd, const struct sockaddr_un *address, struct reason *rea
     if (r == -ENOENT)
         return reason_say(
             reason, r, "control=%s: its directory does not exist; make it first", path);
-    return r < 0 ? reason_say(reason, r, "control=%s: cannot make a socket there: %s",
-                              path, strerror(-r))
-                 : 0;
+    return r < 0
+               ? reason_say(reason, r,
+                            "control=%s: cannot make a socket there: %s; write a path "
+                            "in a directory in which this user can make files",
+                            path, strerror(-r))
+               : 0;
 }
 
 int socket_open(const struct options *options, struct socket_path *made,

@@ -38,8 +38,11 @@ struct file {
 static int refuse_errno(struct reason *reason, int err, const char *path,
                         const char *doing)
 {
-    return reason_say(reason, -err, "backing=%s: cannot %s: %s", path, doing,
-                      strerror(err));
+    return reason_say(reason, -err, "backing=%s: cannot %s: %s; %s", path, doing,
+                      strerror(err),
+                      err == EACCES || err == EPERM || err == EROFS
+                          ? "name one that this user may write to"
+                          : "name another");
 }
 
 /* How much of a file is used. */

@@ -41,8 +41,10 @@ static uint64_t checksum(const struct state_header *header)
 static int refuse_errno(struct reason *reason, int err, const char *path,
                         const char *doing)
 {
-    return reason_say(reason, -err, "state=%s: cannot %s: %s", path, doing,
-                      strerror(err));
+    return reason_say(reason, -err,
+                      "state=%s: cannot %s: %s; name a directory that this user can "
+                      "write to",
+                      path, doing, strerror(err));
 }
 
 /* -- The directory. -- */
@@ -73,6 +75,11 @@ static int open_directory(struct state *state, struct reason *reason)
 
     if (mkdir(path, 0700) == 0)
         state->made_path = realpath(path, NULL); /* that of now: there may be a fork */
+    else if (errno == ENOENT)
+        return reason_say(reason, -ENOENT,
+                          "state=%s: cannot make this directory: the one that it is to "
+                          "be in does not exist; make that first",
+                          path);
     else if (errno != EEXIST)
         return refuse_errno(reason, errno, path, "make this directory");
     state->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

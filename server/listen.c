@@ -57,10 +57,43 @@ static int open_socket(const struct sockaddr *address, socklen_t bytes)
     return fd;
 }
 
-static int refuse(const char *address, int r, struct reason *reason)
+/* What bind, or something else on the way to it, has said about a path. */
+static int refuse_path(const char *address, int r, struct reason *reason)
 {
-    return reason_say(reason, r, "listen=%s: cannot listen there: %s", address,
-                      strerror(-r));
+    if (r == -ENOENT)
+        return reason_say(reason, r,
+                          "listen=%s: its directory does not exist; make it first",
+                          address);
+    return reason_say(reason, r,
+                      "listen=%s: cannot make a socket there: %s; write a path in a "
+                      "directory in which this user can make files",
+                      address, strerror(-r));
+}
+
+/* And about a port. */
+static int refuse_port(const char *address, int r, struct reason *reason)
+{
+    switch (r) {
+    case -EADDRINUSE:
+        return reason_say(reason, r,
+                          "listen=%s: another program listens there; write another "
+                          "port, or stop that one",
+                          address);
+    case -EADDRNOTAVAIL:
+        return reason_say(reason, r,
+                          "listen=%s: this machine does not have that address; write "
+                          "one that it has",
+                          address);
+    case -EACCES:
+        return reason_say(reason, r,
+                          "listen=%s: this user may not listen there; write a port "
+                          "from 1024 on",
+                          address);
+    default:
+        return reason_say(reason, r,
+                          "listen=%s: cannot listen there: %s; write another address",
+                          address, strerror(-r));
+    }
 }
 
 /* -- Unix sockets. -- */
@@ -87,8 +120,11 @@ static int clear_the_way(const struct sockaddr_un *address, const char *all,
         connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
     close(fd);
     if (r == 0 || r == -EAGAIN)
-        return reason_say(reason, -EADDRINUSE,
-                          "listen=%s: another server listens there", all);
+        return reason_say(
+            reason, -EADDRINUSE,
+            "listen=%s: another server listens there; write another path, "
+            "or stop that one",
+            all);
     if (r == -ECONNREFUSED)
         unlink(address->sun_path);
     return 0;
@@ -110,7 +146,7 @@ static int open_unix(struct listener *listener, const char *all, const char *pat
         return r;
     int fd = open_socket((struct sockaddr *)&address, sizeof address);
     if (fd < 0)
-        return refuse(all, fd, reason);
+        return refuse_path(all, fd, reason);
     char *whole = realpath(path, NULL);
     r = whole ? add(listener, fd, whole) : -errno;
     if (r == 0)
@@ -119,7 +155,7 @@ static int open_unix(struct listener *listener, const char *all, const char *pat
         close(fd);
     free(whole);
     unlink(path);
-    return refuse(all, r, reason);
+    return refuse_path(all, r, reason);
 }
 
 /* -- TCP. -- */
@@ -145,38 +181,74 @@ static bool is_port(const char *text)
            number >= 1 && number <= UINT16_MAX;
 }
 
-static int open_tcp(struct listener *listener, const char *all, const char *text,
-                    struct reason *reason)
+/* BYTES of TEXT, with colons in them, are a host, and PORT is behind them. */
+static int refuse_colons(const char *all, const char *text, size_t bytes,
+                         const char *port, struct reason *reason)
+{
+    const char *missing = text[0] == '[' ? "the ] behind the address is missing"
+                                         : "an IPv6 address stands in brackets";
+    unsigned skip = text[0] == '[';
+
+    return reason_say(reason, -EINVAL, "listen=%s: %s; write listen=tcp:[%.*s]:%s", all,
+                      missing, (int)(bytes - skip), text + skip, port);
+}
+
+/* Cuts HOST:PORT, or [HOST]:PORT. */
+static int cut_host(const char *all, const char *text, char *host, size_t host_bytes,
+                    const char **port, struct reason *reason)
 {
     const char *colon = strrchr(text, ':');
-    char host[256];
+    const char *bracket = text[0] == '[' ? strchr(text, ']') : NULL;
 
     if (!colon || colon == text || !colon[1] || strlen(colon + 1) > PORT_BYTES_MAX ||
-        !is_port(colon + 1))
+        !is_port(colon + 1) || (bracket && colon != bracket + 1))
         return refuse_tcp(all, reason);
     size_t bytes = (size_t)(colon - text);
-    if (text[0] == '[' && colon[-1] == ']') {
+    if (bracket) {
         text++;
         bytes -= 2;
-    }
-    if (bytes >= sizeof host || bytes == 0)
+    } else if (text[0] == '[' || memchr(text, ':', bytes))
+        return refuse_colons(all, text, bytes, colon + 1, reason);
+    if (bytes >= host_bytes || bytes == 0)
         return refuse_tcp(all, reason);
     memcpy(host, text, bytes);
     host[bytes] = '\0';
+    *port = colon + 1;
+    return 0;
+}
 
+static int refuse_name(const char *all, const char *host, int error,
+                       struct reason *reason)
+{
+    if (error == EAI_SERVICE)
+        return refuse_tcp(all, reason);
+    return reason_say(reason, -EINVAL,
+                      "listen=%s: no address is found for the host %s: %s; write an "
+                      "address of this machine, as in listen=tcp:127.0.0.1:10809",
+                      all, host, gai_strerror(error));
+}
+
+static int open_tcp(struct listener *listener, const char *all, const char *text,
+                    struct reason *reason)
+{
+    const char *port = NULL;
+    char host[256];
+    int r = cut_host(all, text, host, sizeof host, &port, reason);
+
+    if (r < 0)
+        return r;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found;
-    int r = getaddrinfo(host, colon + 1, &hints, &found);
+    r = getaddrinfo(host, port, &hints, &found);
     if (r != 0)
-        return reason_say(reason, -EINVAL, "listen=%s: %s", all, gai_strerror(r));
-    r = 0;
+        return refuse_name(all, host, r, reason);
     for (struct addrinfo *each = found; each && r == 0; each = each->ai_next) {
         int fd = open_socket(each->ai_addr, each->ai_addrlen);
 
         r = fd < 0 ? fd : add(listener, fd, NULL);
     }
     freeaddrinfo(found);
-    return r < 0 ? refuse(all, r, reason) : 0;
+    return r < 0 ? refuse_port(all, r, reason) : 0;
 }
 
 /* -- Sockets of virtual machines. -- */
@@ -210,7 +282,7 @@ static int open_vsock(struct listener *listener, const char *all, const char *te
     int fd = open_socket((struct sockaddr *)&address, sizeof address);
     if (fd >= 0)
         fd = add(listener, fd, NULL);
-    return fd < 0 ? refuse(all, fd, reason) : 0;
+    return fd < 0 ? refuse_port(all, fd, reason) : 0;
 }
 
 int listen_open(struct listener *listener, const char *address, struct reason *reason)
@@ -228,7 +300,8 @@ int listen_open(struct listener *listener, const char *address, struct reason *r
             return kinds[i].open(listener, address, address + bytes, reason);
     }
     return reason_say(reason, -EINVAL,
-                      "listen=%s: neither unix:PATH nor tcp:HOST:PORT nor vsock:PORT",
+                      "listen=%s: neither unix:PATH nor tcp:HOST:PORT nor vsock:PORT; "
+                      "write for example listen=unix:/run/zslot.sock",
                       address);
 }
 

@@ -57,7 +57,7 @@ refused "1G compressor=lz4 compressor=lz4" "compressor=lz4:" "before" "once"
 # state
 refused "1G state=" "state=:" "write" "state=/dev/shm/zslot"
 refused "1G state=/etc/passwd" "state=/etc/passwd:" "not a directory" "on a tmpfs"
-refused "1G state=$directory/no/such" "state=$directory/no/such:" "cannot make this directory"
+refused "1G state=$directory/no/such" "state=$directory/no/such:" "cannot make this directory" "make that first"
 refused "1G state=a state=b" "state=b:" "before" "once"
 
 # memory-limit

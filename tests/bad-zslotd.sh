@@ -24,7 +24,7 @@ done
 says foreground=maybe -- --foreground=maybe
 says pid-file= -- --pid-file=
 says 255 export= -- --export="$(printf '%0256d' 0)"
-for bad in 0 99999 65536 -1 +1 4294978105; do
+for bad in 0 99999 65536 -1 +1 4294978105 abc 1x; do
     says "listen=tcp:127.0.0.1:$bad" 65535 -- --size=1M --listen="tcp:127.0.0.1:$bad"
 done
 # what_is_no_socket_is_not_taken_away
@@ -62,7 +62,18 @@ for bad in '' unix unix: tcp: tcp:1 tcp:: tcp:host: vsock: vsock:x vsock:1:x htt
     says "listen=$bad" -- --size=1M --listen="$bad"
 done
 says listen=unix: "write for example" -- --size=1M --listen="unix:/$(printf '%0200d' 0)"
-says listen=unix:/no/such/directory/x -- --size=1M --listen=unix:/no/such/directory/x
+says listen=unix:/no/such/directory/x 'directory does not exist' 'make it first' -- --size=1M --listen=unix:/no/such/directory/x
+says listen=unix:/dev/null/x 'cannot make a socket there' 'write a path' -- --size=1M --listen=unix:/dev/null/x
+says 'tcp:[::1:10809' '] behind' 'write listen=tcp:[::1]:10809' -- --size=1M --listen='tcp:[::1:10809'
+says 'tcp:::1:10809' brackets 'write listen=tcp:[::1]:10809' -- --size=1M --listen=tcp:::1:10809
+for bad in '[::1]' '[::1]10809' '[]:10809' '[::1]:' '[::1]:abc'; do
+    says "listen=tcp:$bad" 65535 -- --size=1M --listen="tcp:$bad"
+done
+says listen=tcp:no-such-host.invalid:1 'no address' 'listen=tcp:127.0.0.1:10809' -- --size=1M --listen=tcp:no-such-host.invalid:1
+says listen=tcp:192.0.2.1:1 'does not have' 'write one' -- --size=1M --listen=tcp:192.0.2.1:1
+port=$(unused_port)
+says "listen=tcp:127.0.0.1:$port" 'another program' 'write another port' -- --size=1M --listen="tcp:127.0.0.1:$port" \
+    --listen="tcp:127.0.0.1:$port"
 
 # nothing_is_left_of_a_refused_one
 says backing=/no/such -- --size=1M "${there[@]}" --memory-limit=4M --backing=/no/such/file
@@ -124,7 +135,7 @@ start=("$zslotd" --size=1M "${there[@]}" --pid-file="$directory/pid" --threads=2
 pid=$(cat pid)
 servers+=("$pid")
 # a_live_socket_is_not_taken_away
-says "listen=unix:$directory/there" "another server listens there" -- --size=1M "${there[@]}"
+says "listen=unix:$directory/there" "another server listens there" 'write another path' -- --size=1M "${there[@]}"
 [ -S there ] || fail "the socket of a live server was removed"
 # nor_is_its_pid_file
 says "pid-file=$directory/pid" "process $pid" 'write another' 'stop that' -- --size=1M --listen="unix:$directory/other" --pid-file=pid
