@@ -288,6 +288,8 @@ static void relieve(struct writeback *writeback)
     if (!room_is_limited(writeback))
         return;
     uint64_t headroom = room_bytes(writeback) + writeback->in_flight_bytes;
+    if (writeback->in_flight_bytes == 0)
+        room_note_useless(writeback, headroom);
     if (headroom < room_low_mark(writeback))
         writeback->evicting = true;
     if (headroom >= room_high_mark(writeback))

@@ -10,6 +10,10 @@
 #include "patience.h"
 #include "writeback-state.h"
 
+/* So much of what was found to be useless is taken for room again, so often. */
+#define USELESS_SHARE 64
+#define USELESS_MS 1000
+
 uint64_t room_bytes(const struct writeback *writeback)
 {
     const struct parts *parts = writeback->parts;
@@ -25,14 +29,38 @@ uint64_t room_bytes(const struct writeback *writeback)
 
 /* Fragmentation takes some of the limit, and writers should not have to wait: 1/16 is
  * kept free below the low mark, and a little more up to the high one. */
-uint64_t room_low_mark(const struct writeback *writeback)
+static uint64_t share(const struct writeback *writeback)
 {
     return writeback->parts->memory.limit_bytes / 16;
 }
 
+uint64_t room_low_mark(const struct writeback *writeback)
+{
+    return share(writeback) + writeback->useless_bytes;
+}
+
 uint64_t room_high_mark(const struct writeback *writeback)
 {
-    return room_low_mark(writeback) + room_low_mark(writeback) / 4;
+    return room_low_mark(writeback) + share(writeback) / 4;
+}
+
+/* A small limit has less than that between its objects, one of each class or so, when nothing more
+ * can be compacted. */
+void room_note_useless(struct writeback *writeback, uint64_t headroom)
+{
+    if (atomic_exchange(&writeback->starving, false) &&
+        headroom >= room_low_mark(writeback))
+        writeback->useless_bytes = headroom - share(writeback) + 1;
+}
+
+void room_forget_useless(struct writeback *writeback, uint64_t now_ms)
+{
+    uint64_t useless = writeback->useless_bytes;
+
+    if (now_ms < writeback->forgot_ms + USELESS_MS)
+        return;
+    writeback->forgot_ms = now_ms;
+    writeback->useless_bytes = useless - (useless + USELESS_SHARE - 1) / USELESS_SHARE;
 }
 
 bool room_is_limited(const struct writeback *writeback)
@@ -72,6 +100,8 @@ static int wait_until(struct writeback *writeback, const struct timespec *deadli
                                   deadline) == 0)
         ;
     writeback->waiters--;
+    if (writeback->room_made == before)
+        writeback->starving = true;
     /* As the thread has found it since: a trim may have ended an earlier fullness.  And
      * what has landed since made room, whatever became of the store by that. */
     return writeback->full && writeback->full_asked >= asked &&

@@ -36,6 +36,11 @@ uint64_t room_bytes(const struct writeback *writeback);
 uint64_t room_low_mark(const struct writeback *writeback);
 uint64_t room_high_mark(const struct writeback *writeback);
 
+/* Nothing is about to leave: if a writer has waited for nothing meanwhile, HEADROOM is of no use to it,
+ * and the marks rise above it.  As time goes by that is forgotten, a little each second. */
+void room_note_useless(struct writeback *writeback, uint64_t headroom);
+void room_forget_useless(struct writeback *writeback, uint64_t now_ms);
+
 /* Room may have been made, or will not be. */
 void room_tell_waiters(struct writeback *writeback);
 

@@ -75,10 +75,14 @@ struct writeback {
 
     struct lock room_lock;
     pthread_cond_t room;
-    uint64_t room_made;   /* times that writers were told; guarded by room_lock */
-    uint64_t room_landed; /* segments; guarded by room_lock */
-    uint64_t room_asked;  /* writers' waits, counted; guarded by room_lock */
-    unsigned waiters;     /* guarded by room_lock */
+    uint64_t room_made;    /* times that writers were told; guarded by room_lock */
+    uint64_t room_landed;  /* segments; guarded by room_lock */
+    uint64_t room_asked;   /* writers' waits, counted; guarded by room_lock */
+    unsigned waiters;      /* guarded by room_lock */
+    _Atomic bool starving; /* one has waited, and was not told of anything */
+    _Atomic uint64_t
+        useless_bytes;  /* headroom that is of no use; the thread's to change */
+    uint64_t forgot_ms; /* the last time, a part of it */
     _Atomic bool failed, full, over_budget;
     _Atomic uint64_t full_asked; /* turn_asked when it was found full */
 };

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "evict.h"
 #include "gate.h"
+#include "room.h"
 #include "state.h"
 #include "writeback-state.h"
 
@@ -217,6 +218,7 @@ static void on_tick(evutil_socket_t fd, short what, void *opaque)
     struct writeback *writeback = opaque;
 
     writeback->tidy = true;
+    room_forget_useless(writeback, clock_now_ms());
     if (writeback->space.held > 0 && clock_now_ms() >= writeback->held_ms)
         space_let_go(&writeback->space);
     on_wake(writeback->wake_fd, 0, writeback);

@@ -211,6 +211,30 @@ START_TEST(writers_are_refused_at_once_when_nothing_in_ram_can_leave)
 }
 END_TEST
 
+/* An object of each length leaves the rest of its page free.  That counts as room, which is more
+ * than what eviction leaves below a small limit; but no page fits there, and none comes of it by
+ * compaction. */
+START_TEST(writer_gets_room_though_what_is_free_lies_between_objects)
+{
+    unsigned char page[PAGE];
+    uint64_t n = 0;
+
+    stored_open_small("64M", 5 * MIB);
+    for (uint32_t length = 48; length < 2000; length += 16)
+        put(length, n, n), n++;
+    double start = now_s();
+    for (unsigned i = 0; i < 600; i++, n++) {
+        /* They are wanted, and stay. */
+        for (uint64_t small = 0; small < 120; small += 5)
+            ck_assert_int_eq(stored_read_page((small + i) % 120), 0);
+        sample_page(SAMPLE_RANDOM, (unsigned)n, page);
+        model_write_both(&model, volume, n * PAGE, PAGE, page);
+    }
+    ck_assert_msg(now_s() - start < 60, "%g s", now_s() - start);
+    ck_assert_uint_eq(stored_stat(STAT_failed_writes), 0);
+}
+END_TEST
+
 /* Each page goes alone, and takes a block with it. */
 START_TEST(pages_that_left_one_by_one_share_blocks_in_the_end)
 {
@@ -363,6 +387,7 @@ START_TEST(all_pages_of_a_request_wait_ten_seconds_together)
 END_TEST
 
 HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
+                  writer_gets_room_though_what_is_free_lies_between_objects,
                   discards_leave_the_blocks_that_segments_were_promised,
                   cleaner_goes_on_after_reads_have_failed_for_a_while,
                   store_with_sparse_blocks_anywhere_is_not_full,
