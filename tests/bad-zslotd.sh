@@ -64,8 +64,8 @@ done
 says listen=unix: "write for example" -- --size=1M --listen="unix:/$(printf '%0200d' 0)"
 says listen=unix:/no/such/directory/x 'directory does not exist' 'make it first' -- --size=1M --listen=unix:/no/such/directory/x
 says listen=unix:/dev/null/x 'cannot make a socket there' 'write a path' -- --size=1M --listen=unix:/dev/null/x
-says 'tcp:[::1:10809' '] behind' 'write listen=tcp:[::1]:10809' -- --size=1M --listen='tcp:[::1:10809'
-says 'tcp:::1:10809' brackets 'write listen=tcp:[::1]:10809' -- --size=1M --listen=tcp:::1:10809
+says 'tcp:[::1:10809' '] behind' 'write --listen=tcp:[::1]:10809' -- --size=1M --listen='tcp:[::1:10809'
+says 'tcp:::1:10809' brackets 'write --listen=tcp:[::1]:10809' -- --size=1M --listen=tcp:::1:10809
 for bad in '[::1]' '[::1]10809' '[]:10809' '[::1]:' '[::1]:abc'; do
     says "listen=tcp:$bad" 65535 -- --size=1M --listen="tcp:$bad"
 done
