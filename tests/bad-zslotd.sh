@@ -72,8 +72,9 @@ done
 says listen=tcp:no-such-host.invalid:1 'no address' 'listen=tcp:127.0.0.1:10809' -- --size=1M --listen=tcp:no-such-host.invalid:1
 says listen=tcp:192.0.2.1:1 'does not have' 'write one' -- --size=1M --listen=tcp:192.0.2.1:1
 port=$(unused_port)
-says "listen=tcp:127.0.0.1:$port" 'another program' 'write another port' -- --size=1M --listen="tcp:127.0.0.1:$port" \
-    --listen="tcp:127.0.0.1:$port"
+# By another name, or it would be told that it was given before.
+says "listen=tcp:0.0.0.0:$port" 'another program' 'write another port' -- --size=1M --listen="tcp:127.0.0.1:$port" \
+    --listen="tcp:0.0.0.0:$port"
 
 # nothing_is_left_of_a_refused_one
 says backing=/no/such -- --size=1M "${there[@]}" --memory-limit=4M --backing=/no/such/file
