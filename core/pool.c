@@ -13,7 +13,12 @@
  * has some. */
 #define SEARCH_MAX 64
 
-#define CACHE_LINE 64
+/* A place that was taken. */
+struct place {
+    uint32_t span;
+    unsigned index;
+    const char *next; /* where the class's next object will be, if that is known */
+};
 
 static handle_t handle_make(uint32_t span, unsigned index)
 {
@@ -117,15 +122,15 @@ static void bin_place_locked(struct pool *pool, struct pool_class *class,
 
 /* Finds a place that has RAM already, when there is no more to have. */
 static int place_in_ram_locked(struct pool *pool, struct pool_class *class,
-                               uint32_t *number, unsigned *index)
+                               struct place *place)
 {
     for (unsigned bin = POOL_BINS; bin-- > 0;) {
         unsigned asked = 0;
 
         for (uint32_t n = class->bins[bin]; n != SPAN_NONE && asked < SEARCH_MAX;
              asked++) {
-            if (span_place(&pool->table, n, index) == 0) {
-                *number = n;
+            if (span_place(&pool->table, n, &place->index) == 0) {
+                place->span = n;
                 return 0;
             }
             n = span_at(&pool->table, n)->next;
@@ -134,77 +139,83 @@ static int place_in_ram_locked(struct pool *pool, struct pool_class *class,
     return -ENOSPC;
 }
 
-/* Has the processor bring the place near that the class will give next.  The store to a
- * place long unused would wait for the page's address and then for each line of it; the
- * next writer of the class comes after some hundred others, and finds them there. */
-static void prefetch_next(const struct pool *pool, const struct pool_class *class,
-                          unsigned class_number, uint32_t number)
+/* What the class will give next, when it has just given a place of span NUMBER. */
+static const char *next_locked(const struct pool *pool, const struct pool_class *class,
+                               unsigned class_number, uint32_t number)
 {
     const struct span *span = span_at(&pool->table, number);
 
     if (span->live == size_classes[class_number].objects) {
         number = class->bins[POOL_BINS - 1];
         if (number == SPAN_NONE)
-            return;
+            return NULL;
         span = span_at(&pool->table, number);
     }
-    const char *at =
-        span_object(&pool->table, number, class_number, span_lowest_free(span));
-    const char *end = at + size_classes[class_number].stride_bytes;
+    return span_object(&pool->table, number, class_number, span_lowest_free(span));
+}
 
-    for (; at < end; at += CACHE_LINE)
-        __builtin_prefetch(at, 1);
+/* Has the processor bring a place near that will be used.  A store to one long unused waits for
+ * its page's address above all; the next writer of the class comes after some hundred
+ * others, and finds it.  Not all of its lines: asking for them takes longer than it saves. */
+static void prefetch(const char *place, unsigned bytes)
+{
+    const char *last = place + bytes - 1;
+
+    __builtin_prefetch(place, 1);
+    if ((uintptr_t)place / PAGE_BYTES != (uintptr_t)last / PAGE_BYTES)
+        __builtin_prefetch(last, 1);
 }
 
 /* A used place of the class, whose owner is not set yet. */
-static int place(struct pool *pool, unsigned class_number, uint32_t *number,
-                 unsigned *index)
+static int alloc_place(struct pool *pool, unsigned class_number, struct place *place)
 {
     struct pool_class *class = &pool->classes[class_number];
     int r;
 
     LOCK_FOR_SCOPE(&class->lock);
     /* The fullest first: the others drain, and one day are empty. */
-    *number = SPAN_NONE;
-    for (unsigned bin = POOL_BINS; bin-- > 0 && *number == SPAN_NONE;)
-        *number = class->bins[bin];
+    place->span = SPAN_NONE;
+    for (unsigned bin = POOL_BINS; bin-- > 0 && place->span == SPAN_NONE;)
+        place->span = class->bins[bin];
 
-    if (*number == SPAN_NONE) {
-        r = span_take(&pool->table, class_number, number);
+    if (place->span == SPAN_NONE) {
+        r = span_take(&pool->table, class_number, &place->span);
         if (r < 0)
             return r;
-        r = span_place(&pool->table, *number, index);
+        r = span_place(&pool->table, place->span, &place->index);
         if (r < 0) {
-            span_drop(&pool->table, *number);
+            span_drop(&pool->table, place->span);
             return r;
         }
         class->spans++;
     } else {
-        r = span_place(&pool->table, *number, index);
-        if (r < 0 && place_in_ram_locked(pool, class, number, index) < 0)
+        r = span_place(&pool->table, place->span, &place->index);
+        if (r < 0 && place_in_ram_locked(pool, class, place) < 0)
             return r;
     }
     class->live++;
     atomic_fetch_add_explicit(&pool->live_bytes,
                               size_classes[class_number].stride_bytes,
                               memory_order_relaxed);
-    bin_place_locked(pool, class, *number);
-    prefetch_next(pool, class, class_number, *number);
+    bin_place_locked(pool, class, place->span);
+    place->next = next_locked(pool, class, class_number, place->span);
     return 0;
 }
 
 int pool_alloc(struct pool *pool, uint32_t length, uint32_t owner, handle_t *handle)
 {
-    uint32_t number;
-    unsigned index;
+    unsigned class_number = size_class_of(length);
+    struct place place;
 
     int r = gate(GATE_POOL_ALLOC, owner);
     if (r == 0)
-        r = place(pool, size_class_of(length), &number, &index);
+        r = alloc_place(pool, class_number, &place);
     if (r < 0)
         return r;
-    span_set_owner(&pool->table, number, index, owner);
-    *handle = handle_make(number, index);
+    span_set_owner(&pool->table, place.span, place.index, owner);
+    if (place.next)
+        prefetch(place.next, size_classes[class_number].stride_bytes);
+    *handle = handle_make(place.span, place.index);
     return 0;
 }
 
