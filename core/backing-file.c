@@ -29,7 +29,7 @@ struct file {
     /* Until it is in use: the absolute path of a file that we made, and else how long a file was that
      * we made longer, or -1. */
     char *made_path;
-    off_t former_bytes;
+    off_t former_bytes, longer_bytes;
     struct file_rings rings;
 };
 
@@ -151,6 +151,7 @@ static int find_size(struct file *file, const char *path,
             if (ftruncate(file->fd, (off_t)bytes) < 0)
                 return refuse_growth(errno, path, terms, reason);
             file->former_bytes = status->st_size;
+            file->longer_bytes = (off_t)bytes;
         }
     }
     file->backing.bytes = bytes / BACKING_ALIGN * BACKING_ALIGN;
@@ -190,28 +191,73 @@ static int check_missing(const char *path, struct reason *reason)
     return 0;
 }
 
-static int open_path(struct file *file, const char *path,
-                     const struct backing_terms *terms, struct stat *status,
-                     struct reason *reason)
+/* What is at the path: *EXISTS, and STATUS of it. */
+static int look(struct file *file, const char *path, const struct backing_terms *terms,
+                bool *exists, struct stat *status, struct reason *reason)
 {
-    bool exists = stat(path, status) == 0;
-    unsigned busy_ms = terms->busy_ms;
     int r = 0;
 
-    if (!exists && errno != ENOENT)
+    *exists = stat(path, status) == 0;
+    if (!*exists && errno != ENOENT)
         return refuse_errno(reason, errno, path, "look at it");
-    if (!exists && (r = check_missing(path, reason)) < 0)
+    if (!*exists && (r = check_missing(path, reason)) < 0)
         return r;
-    if (exists && S_ISDIR(status->st_mode))
+    if (*exists && S_ISDIR(status->st_mode))
         return reason_say(reason, -EISDIR,
                           "backing=%s: is a directory; name a file in it", path);
-    if (exists && !S_ISREG(status->st_mode) && !S_ISBLK(status->st_mode))
+    if (*exists && !S_ISREG(status->st_mode) && !S_ISBLK(status->st_mode))
         return reason_say(reason, -EINVAL,
                           "backing=%s: is neither a regular file nor a block device; "
                           "name one",
                           path);
-    file->is_device = exists && S_ISBLK(status->st_mode);
-    if (!file->is_device && (r = check_file_bytes(path, terms, reason)) < 0)
+    file->is_device = *exists && S_ISBLK(status->st_mode);
+    return file->is_device ? 0 : check_file_bytes(path, terms, reason);
+}
+
+/* Why it cannot be opened, of something that was there or not.  -EAGAIN: look again. */
+static int refuse_open(int err, const char *path, bool existed, struct reason *reason)
+{
+    struct stat link;
+
+    if (err == EBUSY)
+        return reason_say(reason, -EBUSY,
+                          "backing=%s: the device is mounted or otherwise in use; "
+                          "name another",
+                          path);
+    if (err == ENOENT && existed)
+        return -EAGAIN; /* taken away meanwhile */
+    if (err == ENOENT)
+        return reason_say(reason, -ENOENT,
+                          "backing=%s: its directory does not exist; make it first",
+                          path);
+    if (err == EEXIST && lstat(path, &link) == 0 && S_ISLNK(link.st_mode))
+        return reason_say(reason, -EEXIST,
+                          "backing=%s: a link to what does not exist; name the file "
+                          "itself, or take the link away",
+                          path);
+    if (err == EEXIST)
+        return -EAGAIN; /* made meanwhile */
+    return refuse_errno(reason, err, path, existed ? "open it for writing" : "make it");
+}
+
+/* Somebody else may have taken it away between our open and our lock: a server whose start was
+ * refused. */
+static bool is_still_there(const struct file *file, const char *path)
+{
+    struct stat ours, there;
+
+    return fstat(file->fd, &ours) == 0 && stat(path, &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* -EAGAIN: look again, after a while if *BUSY. */
+static int open_once(struct file *file, const char *path,
+                     const struct backing_terms *terms, struct stat *status, bool *busy,
+                     struct reason *reason)
+{
+    bool exists;
+    int r = look(file, path, terms, &exists, status, reason);
+    if (r < 0)
         return r;
 
     /* O_EXCL on a block device: not while it is mounted, or swap, or part of
@@ -220,34 +266,41 @@ static int open_path(struct file *file, const char *path,
                 (file->is_device ? O_EXCL
                  : exists        ? 0
                                  : O_CREAT | O_EXCL);
-    for (;; wait_a_little(&busy_ms)) {
-        file->fd = open(path, flags, 0600);
-        if (file->fd < 0 && errno == EBUSY && busy_ms > 0)
-            continue;
-        if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) == 0)
-            break;
-        if (errno != EWOULDBLOCK || busy_ms == 0)
-            return refuse_lock(errno, path, reason);
-        close(file->fd);
-        flags &= ~O_CREAT; /* it exists by now */
+    file->fd = open(path, flags, 0600);
+    if (file->fd < 0) {
+        *busy = errno == EBUSY;
+        return refuse_open(errno, path, exists, reason);
     }
-    if (file->fd >= 0 && flags & O_CREAT)
+    if (flock(file->fd, LOCK_EX | LOCK_NB) < 0) {
+        *busy = errno == EWOULDBLOCK;
+        return refuse_lock(errno, path, reason);
+    }
+    if (!is_still_there(file, path))
+        return -EAGAIN;
+    if (flags & O_CREAT)
         file->made_path = realpath(path, NULL); /* that of now: there may be a fork */
-    if (file->fd < 0 && errno == EBUSY)
-        return reason_say(reason, -EBUSY,
-                          "backing=%s: the device is mounted or otherwise in use; "
-                          "name another",
-                          path);
-    if (file->fd < 0 && errno == ENOENT)
-        return reason_say(reason, -ENOENT,
-                          "backing=%s: its directory does not exist; make it first",
-                          path);
-    if (file->fd < 0)
-        return refuse_errno(reason, errno, path,
-                            exists ? "open it for writing" : "make it");
-    if (fstat(file->fd, status) < 0)
-        return refuse_errno(reason, errno, path, "look at it");
-    return 0;
+    return fstat(file->fd, status) < 0 ? refuse_errno(reason, errno, path, "look at it")
+                                       : 0;
+}
+
+static int open_path(struct file *file, const char *path,
+                     const struct backing_terms *terms, struct stat *status,
+                     struct reason *reason)
+{
+    unsigned busy_ms = terms->busy_ms;
+
+    for (;;) {
+        bool busy = false;
+        int r = open_once(file, path, terms, status, &busy, reason);
+
+        if (r == 0 || (r != -EAGAIN && !(busy && busy_ms > 0)))
+            return r;
+        if (file->fd >= 0)
+            close(file->fd);
+        file->fd = -1;
+        if (busy)
+            wait_a_little(&busy_ms);
+    }
 }
 
 /* -- I/O. -- */
@@ -285,13 +338,26 @@ static bool is_at(const struct file *file, const char *path)
            ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
+/* Longer, with nothing in what is new: by nobody who knows of no lock. */
+static bool is_as_we_made_it(const struct file *file)
+{
+    struct stat now;
+
+    if (fstat(file->fd, &now) < 0 || now.st_size != file->longer_bytes)
+        return false;
+    /* A file system knows of whole blocks only. */
+    off_t behind =
+        (file->former_bytes + now.st_blksize - 1) / now.st_blksize * now.st_blksize;
+    return lseek(file->fd, behind, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
 /* A start that is refused, for this or anything else, leaves no file behind, and none longer than it
  * was. */
 static void let_go(struct file *file)
 {
     if (file->made_path && is_at(file, file->made_path))
         unlink(file->made_path);
-    else if (file->former_bytes >= 0)
+    else if (file->former_bytes >= 0 && is_as_we_made_it(file))
         (void)!ftruncate(file->fd, file->former_bytes);
     free(file->made_path);
     if (file->fd >= 0)

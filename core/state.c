@@ -41,10 +41,11 @@ static uint64_t checksum(const struct state_header *header)
 static int refuse_errno(struct reason *reason, int err, const char *path,
                         const char *doing)
 {
-    return reason_say(reason, -err,
-                      "state=%s: cannot %s: %s; name a directory that this user can "
-                      "write to",
-                      path, doing, strerror(err));
+    return reason_say(reason, -err, "state=%s: cannot %s: %s; name %s", path, doing,
+                      strerror(err),
+                      err == EACCES || err == EPERM || err == EROFS
+                          ? "a directory that this user can write to"
+                          : "another directory");
 }
 
 /* -- The directory. -- */
@@ -68,10 +69,21 @@ static int lock(const struct state *state, struct reason *reason)
     return 0;
 }
 
+/* Whoever made it may have taken it away, refused, while we waited for its lock. */
+static bool is_still_there(const struct state *state)
+{
+    struct stat ours, there;
+
+    return fstat(state->directory, &ours) == 0 && stat(state->path, &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* -EAGAIN: once more. */
 static int open_directory(struct state *state, struct reason *reason)
 {
     const char *path = state->path;
     struct statfs where;
+    struct stat link;
 
     if (mkdir(path, 0700) == 0)
         state->made_path = realpath(path, NULL); /* that of now: there may be a fork */
@@ -86,6 +98,8 @@ static int open_directory(struct state *state, struct reason *reason)
     if (state->directory < 0 && errno == ENOTDIR)
         return reason_say(reason, -ENOTDIR,
                           "state=%s: not a directory; name one on a tmpfs", path);
+    if (state->directory < 0 && errno == ENOENT && lstat(path, &link) < 0)
+        return -EAGAIN; /* taken away meanwhile */
     if (state->directory < 0)
         return refuse_errno(reason, errno, path, "open it");
     if (faccessat(state->directory, ".", W_OK | X_OK, AT_EACCESS) < 0)
@@ -93,7 +107,8 @@ static int open_directory(struct state *state, struct reason *reason)
     if (fstatfs(state->directory, &where) < 0)
         return refuse_errno(reason, errno, path, "see what it is on");
     state->is_on_disk = where.f_type != TMPFS_MAGIC;
-    return lock(state, reason);
+    int r = lock(state, reason);
+    return r == 0 && !is_still_there(state) ? -EAGAIN : r;
 }
 
 /* -- The header. -- */
@@ -223,7 +238,11 @@ int state_open(struct state *state, const char *path, uint64_t size,
                struct reason *reason)
 {
     *state = (struct state){.path = path, .directory = -1};
-    int r = open_directory(state, reason);
+    int r;
+    while ((r = open_directory(state, reason)) == -EAGAIN) {
+        state_close(state);
+        state->directory = -1;
+    }
     if (r == 0)
         r = read_header(state, reason);
     if (r == 0) {

@@ -52,12 +52,12 @@ static int refuse_locked(const struct pid_file *file, struct reason *reason)
                       file->path, who);
 }
 
-/* Who had it may have taken it away between our open and our lock. */
-static bool is_at_path(const struct pid_file *file)
+static bool is_at_path(const struct pid_file *file,
+                       int (*look)(const char *path, struct stat *what))
 {
     struct stat ours, there;
 
-    return fstat(file->fd, &ours) == 0 && stat(file->path, &there) == 0 &&
+    return fstat(file->fd, &ours) == 0 && look(file->path, &there) == 0 &&
            ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
@@ -78,21 +78,27 @@ static int check_content(const struct pid_file *file, struct reason *reason)
 
 static int open_once(struct pid_file *file, struct reason *reason)
 {
-    static const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    static const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    struct stat link;
 
-    file->fd = open(file->path, flags | O_EXCL, 0666);
+    file->fd = open(file->path, flags | O_CREAT | O_EXCL, 0666);
     file->is_ours = file->fd >= 0;
-    if (file->fd < 0 && errno == EEXIST)
-        file->fd = open(file->path, flags, 0666);
+    if (file->fd < 0 && errno == EEXIST) {
+        file->fd = open(file->path, flags);
+        if (file->fd < 0 && errno == ENOENT && lstat(file->path, &link) < 0)
+            return -EAGAIN; /* taken away meanwhile */
+    }
     if (file->fd < 0)
         return refuse_errno(reason, errno, file->path);
     int r = flock(file->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
     if (r == -EWOULDBLOCK)
         r = refuse_locked(file, reason);
-    else if (r < 0)
+    else if (r < 0) {
+        if (file->is_ours)
+            unlink(file->path);
         r = refuse_errno(reason, -r, file->path);
-    else if (!is_at_path(file))
-        r = -EAGAIN;
+    } else if (!is_at_path(file, stat))
+        r = -EAGAIN; /* who had it has taken it away between our open and our lock */
     else if (!file->is_ours)
         r = check_content(file, reason);
     if (r < 0)
@@ -132,9 +138,11 @@ void pid_file_close(struct pid_file *file)
 {
     if (!file->path)
         return;
-    /* While it is locked: nobody else has it yet. */
-    if (file->is_ours && is_at_path(file))
+    /* While it is locked: nobody else has it yet.  A link to it is somebody's, and stays. */
+    if (file->is_ours && is_at_path(file, lstat))
         unlink(file->path);
+    else if (file->is_ours)
+        (void)!ftruncate(file->fd, 0);
     close(file->fd);
     file->path = NULL;
 }

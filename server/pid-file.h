@@ -3,9 +3,11 @@
  * Owns:    the file, by a lock on it, from open to close.
  * Called:  by one thread: open before a fork, write after it.
  * Locks:   the file, by an flock, against other servers; a child keeps it.
- * Never:   overwrites what is no process's id, or takes away what another one has made.
+ * Never:   overwrites what is no process's id, or takes away what another server has.
  *
- * One that a server has left which was killed is not locked, and is taken over.
+ * One that a server has left which was killed is not locked, and is taken over.  A file of another
+ * program, which locks nothing, with a process's id in it looks the same: the id may be of whoever has
+ * the number now.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */

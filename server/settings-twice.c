@@ -13,7 +13,9 @@
 
 /* A path, which may be written in several ways, and the file need not be there yet. */
 struct place {
-    const char *path, *name; /* NULL: none */
+    const char *path; /* NULL: none */
+    const char *name; /* behind its directory, without a slash at its end */
+    size_t name_bytes;
     struct stat file, directory;
     bool has_file, has_directory;
 };
@@ -25,11 +27,16 @@ static struct place place_of(const char *path)
 
     if (!path)
         return place;
-    const char *slash = strrchr(path, '/');
-    place.name = slash ? slash + 1 : path;
-    snprintf(directory, sizeof directory, "%.*s", (int)(place.name - path), path);
+    size_t bytes = strlen(path), name;
+    while (bytes > 0 && path[bytes - 1] == '/')
+        bytes--;
+    for (name = bytes; name > 0 && path[name - 1] != '/'; name--)
+        ;
+    place.name = path + name;
+    place.name_bytes = bytes - name;
+    snprintf(directory, sizeof directory, "%.*s", (int)name, path);
     place.has_file = stat(path, &place.file) == 0;
-    place.has_directory = stat(slash ? directory : ".", &place.directory) == 0;
+    place.has_directory = stat(name > 0 ? directory : ".", &place.directory) == 0;
     return place;
 }
 
@@ -45,9 +52,10 @@ static bool is_same_place(const struct place *one, const struct place *other)
     return strcmp(one->path, other->path) == 0 ||
            (one->has_file && other->has_file &&
             is_same_file(&one->file, &other->file)) ||
-           (one->has_directory && other->has_directory && *one->name &&
+           (one->has_directory && other->has_directory && one->name_bytes > 0 &&
+            one->name_bytes == other->name_bytes &&
             is_same_file(&one->directory, &other->directory) &&
-            strcmp(one->name, other->name) == 0);
+            strncmp(one->name, other->name, one->name_bytes) == 0);
 }
 
 /* -- Exports. -- */

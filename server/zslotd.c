@@ -179,21 +179,26 @@ static int open_listener(struct server *server)
     return complain(&reason);
 }
 
+/* Says it of the arguments, or of the file and the line. */
+static int complain_of(const struct settings *settings, struct reason *reason)
+{
+    settings_say(settings, settings_line_of(settings, 0, reason), reason);
+    return complain(reason);
+}
+
 static int open_all(struct server *server)
 {
+    const struct settings *settings = &server->settings;
     struct reason reason;
 
-    if (tls_open(&server->settings.tls, &server->tls, &reason) < 0) {
-        settings_say(&server->settings, settings_line_of(&server->settings, 0, &reason),
-                     &reason);
-        return complain(&reason);
-    }
+    if (tls_open(&settings->tls, &server->tls, &reason) < 0)
+        return complain_of(settings, &reason);
     if (open_listener(server) < 0)
         return -1;
-    if (server->settings.pid_file &&
-        pid_file_open(&server->pid_file, server->settings.pid_file, &reason) < 0)
-        return complain(&reason);
-    if (volumes_open(&server->volumes, &server->settings, &reason) < 0)
+    if (settings->pid_file &&
+        pid_file_open(&server->pid_file, settings->pid_file, &reason) < 0)
+        return complain_of(settings, &reason);
+    if (volumes_open(&server->volumes, settings, &reason) < 0)
         return complain(&reason);
     for (unsigned i = 0; i < server->volumes.count; i++)
         if (volume_warns(server->volumes.volumes[i], &reason))
@@ -319,7 +324,7 @@ static int start_all(struct server *server)
     }
     if (volumes_prepare(&server->volumes, get_numbers, server, &reason) < 0 ||
         pid_file_write(&server->pid_file, &reason) < 0)
-        return complain(&reason);
+        return complain_of(&server->settings, &reason);
     r = accept_start(&server->acceptor, &server->listener, server->loops,
                      server->loops_started, server->settings.max_connections);
     if (r < 0) {

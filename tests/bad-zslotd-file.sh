@@ -69,6 +69,7 @@ ln -s state link
 two state="$directory/state" state="$directory/state"
 two state="$directory/state" state="$directory/link"
 two state="$directory/none" state="$directory/./none"
+two state="$directory/none" state="$directory/none/"
 two metrics-port=9810 metrics-port=9810
 truncate -s 64M backing
 ln backing same

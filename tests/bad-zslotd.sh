@@ -84,12 +84,15 @@ says backing=/no/such -- --size=1M "${there[@]}" --memory-limit=4M --backing=/no
 head -c 5000000 /dev/urandom >mine.img
 cp mine.img kept.img
 mine=(--size=1G --memory-limit=16M --backing=mine.img --backing-overwrite=true "${there[@]}")
-says pid-file="$directory/no/such/pid" 'does not exist' 'make it first' -- "${mine[@]}" --pid-file=no/such/pid
+says --pid-file="$directory/no/such/pid" 'does not exist' 'make it first' -- "${mine[@]}" --pid-file=no/such/pid
 says pid-file="$directory/sub" directory 'write a path' -- "${mine[@]}" --pid-file=sub
 says pid-file="$directory/file" 'not a process' 'write a path' -- "${mine[@]}" --pid-file=file
 mkfifo fifo
 says pid-file="$directory/fifo" 'not a process' 'write a path' -- "${mine[@]}" --pid-file=fifo
 [ "$(cat file)" = precious ] || fail "a file was taken for a pid file"
+ln -s no-such-target dangling
+says --pid-file="$directory/dangling" -- "${mine[@]}" --pid-file=dangling
+[ ! -e no-such-target ] || fail "a pid file was made behind a link"
 cmp mine.img kept.img || fail "a refused server has written to its backing store"
 
 # whatever_it_is_that_is_refused: nothing is changed or left

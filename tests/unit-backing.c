@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backing-faulty.h"
@@ -392,6 +394,72 @@ START_TEST(file_in_use_by_another_is_refused)
 }
 END_TEST
 
+static void wait_for_file(void *opaque)
+{
+    static const struct backing_terms patient = {.bytes = STORE_BYTES,
+                                                 .busy_ms = 10000};
+    struct backing **backing = opaque;
+    struct reason reason;
+
+    ck_assert_msg(backing_file_open(path, &patient, backing, &reason) == 0, "%s",
+                  reason.text);
+}
+
+/* As when its maker's start is refused: what the other one has is the file at the path, which nobody
+ * takes away any more. */
+START_TEST(file_that_is_taken_away_while_another_waits_for_it_is_made_anew)
+{
+    struct backing *second;
+    struct stat status;
+
+    path_setup();
+    struct backing *first = open_file();
+    struct actor *actor = actor_start(wait_for_file, &second);
+    clock_t until = clock() + CLOCKS_PER_SEC / 10; /* it has looked several times */
+    while (clock() < until)
+        sched_yield();
+    first->ops->close(first);
+    actor_go(actor);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_uint_eq((uint64_t)status.st_size, STORE_BYTES);
+    refused(path, STORE_BYTES, true, -EBUSY, "in use", "name another");
+    second->ops->close(second);
+    ck_assert_int_lt(stat(path, &status), 0);
+    remove_path();
+}
+END_TEST
+
+START_TEST(dangling_link_is_refused_and_stays)
+{
+    struct stat status;
+
+    path_setup();
+    ck_assert_int_eq(symlink("no-such", path), 0);
+    refused(path, STORE_BYTES, false, -EEXIST, "a link to what does not exist",
+            "take the link away");
+    ck_assert_int_eq(lstat(path, &status), 0);
+    remove_path();
+}
+END_TEST
+
+/* By a program that knows of no lock. */
+START_TEST(file_that_was_made_longer_and_written_to_meanwhile_stays_so)
+{
+    struct stat status;
+
+    path_setup();
+    put_file("", 0);
+    struct backing *backing = open_file();
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(pwrite(fd, "kept", 4, STORE_BYTES / 2), 4);
+    close(fd);
+    backing->ops->close(backing);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_uint_eq((uint64_t)status.st_size, STORE_BYTES);
+    remove_path();
+}
+END_TEST
+
 START_TEST(store_that_is_too_small_is_refused_and_not_made)
 {
     struct stat status;
@@ -471,9 +539,12 @@ START_TEST(our_own_header_is_accepted_and_a_damaged_one_is_not)
 }
 END_TEST
 
-HARNESS_MAIN("unit-backing", file_on_tmpfs_conforms, file_on_disk_conforms,
-             faulty_conforms, file_that_was_truncated_gives_eio,
-             faulty_that_was_truncated_gives_eio,
+HARNESS_MAIN("unit-backing",
+             file_that_is_taken_away_while_another_waits_for_it_is_made_anew,
+             dangling_link_is_refused_and_stays,
+             file_that_was_made_longer_and_written_to_meanwhile_stays_so,
+             file_on_tmpfs_conforms, file_on_disk_conforms, faulty_conforms,
+             file_that_was_truncated_gives_eio, faulty_that_was_truncated_gives_eio,
              discarded_blocks_of_a_file_take_no_space,
              missing_file_is_made_as_long_as_was_said_or_as_the_disk,
              missing_device_is_not_made_a_file_of,

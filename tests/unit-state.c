@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,6 +344,51 @@ START_TEST(a_start_that_does_not_begin_leaves_no_state)
 }
 END_TEST
 
+static char sub[128];
+static struct volume *second;
+
+static void open_second(void *opaque)
+{
+    second = prepare(opaque, sub);
+}
+
+/* How many descriptors this process has of PATH. */
+static unsigned count_descriptors(const char *path)
+{
+    unsigned count = 0;
+
+    for (int fd = 0; fd < 256; fd++) {
+        char name[64], target[256];
+
+        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(name, target, sizeof target - 1);
+        if (n < 0)
+            continue;
+        target[n] = '\0';
+        count += strcmp(target, path) == 0;
+    }
+    return count;
+}
+
+START_TEST(state_that_is_taken_away_while_another_waits_for_it_is_made_anew)
+{
+    struct stat status;
+
+    snprintf(sub, sizeof sub, "%s/zslot-sub", directory);
+    struct volume *first = prepare(faulty_backing(faulty_new(STORE_BYTES)), sub);
+    struct actor *actor =
+        actor_start(open_second, faulty_backing(faulty_new(STORE_BYTES)));
+    while (count_descriptors(sub) < 2) /* it waits for the lock */
+        sched_yield();
+    volume_close(first);
+    actor_go(actor);
+    ck_assert_uint_eq(count_descriptors(sub), 1);
+    ck_assert_int_eq(stat(sub, &status), 0);
+    volume_close(second);
+    ck_assert_int_lt(stat(sub, &status), 0);
+}
+END_TEST
+
 static void look(void *opaque, struct event_base *base)
 {
     (void)base;
@@ -639,6 +685,7 @@ HARNESS_MAIN_WITH("unit-state", setup, teardown,
                   ram_that_nothing_refers_to_is_given_back,
                   an_unfinished_first_start_is_made_anew, a_directory_is_made,
                   a_start_that_does_not_begin_leaves_no_state,
+                  state_that_is_taken_away_while_another_waits_for_it_is_made_anew,
                   a_start_that_does_not_begin_leaves_the_backing_store_as_it_was,
                   a_state_in_use_is_refused, another_shape_is_refused,
                   a_damaged_header_is_refused, files_of_another_length_are_refused,
