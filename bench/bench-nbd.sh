@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # bench-nbd.sh - the plugin against nbdkit's own, over NBD on a Unix socket, by fio
 #
+# usage: bench-nbd.sh [CORPUS]
+#        with ZSLOT_PLUGIN and ZSLOTD set to what was built; with BENCH_LOAD and a corpus the processor
+#        time of a request is measured with its pages, too
+#
 # All servers run from start to end; each round gives each of them one short run, those that are
 # compared next to each other, and every figure is the median over the rounds of a ratio within one.  README.md
 # says what is compared and how to read it.  Prints Markdown.
@@ -15,6 +19,7 @@ rounds=${ZSLOT_BENCH_ROUNDS:-7}
 seconds=${ZSLOT_BENCH_SECONDS:-2}
 only=${ZSLOT_BENCH_ONLY:-all}
 size=256M
+load=${BENCH_LOAD:-} corpus=${1:-}
 
 skip() { echo "No figures over NBD: $*."; exit 0; }
 
@@ -80,6 +85,13 @@ if [ -n "$zslotd" ]; then
     ours=(zslotd-lz4 zslotd)
     servers+=(zslotd zslotd-lz4 zslotd-poll)
 fi
+# With pages of a corpus, which fio's are not written over.
+of_pages=()
+if [ -n "$zslotd" ] && [ -n "$load" ] && [ -n "$corpus" ]; then
+    of_pages=(zslot-lz4-pages zslotd-lz4-pages)
+    start        zslot-lz4-pages "$plugin" "$size" compressor=lz4
+    start_zslotd zslotd-lz4-pages --compressor=lz4
+fi
 
 ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/${pid[$1]}/stat"; }
 
@@ -120,8 +132,34 @@ measure() { # round server rw depth
         }' <<<"$line" >>"$dir/runs"
 }
 
+run_load() { # server options...
+    local server=$1; shift
+    "$load" --span=256 "$@" "$corpus" "$dir/$server.sock" || {
+        echo "bench-nbd.sh: bench-load failed on $server" >&2
+        exit 2
+    }
+}
+
+# The same lines, without latencies.
+measure_pages() { # round server rw
+    local before after line reads=0
+    [ "$3" = randwrite ] || reads=100
+    before=$(ticks "$2")
+    line=$(run_load "$2" --reads=$reads --depth=16 --seconds="$seconds") || exit 2
+    after=$(ticks "$2")
+    awk -v round="$1" -v server="$2" -v rw="$3" -v used=$((after - before)) -v hz="$(getconf CLK_TCK)" '
+        function number(name) {
+            return match($0, "\"" name "\": [0-9.]+") ? substr($0, RSTART + length(name) + 4, RLENGTH) + 0 : 0
+        }
+        { print round, server, rw, 16, number("iops"), 0, 0, used / hz * 1e6 / number("requests") }
+    ' <<<"$line" >>"$dir/runs"
+}
+
 for server in "${servers[@]}"; do
     run_fio "$server" write 256k 4 >/dev/null || exit 2
+done
+for server in "${of_pages[@]}"; do
+    run_load "$server" --once --block=65536 >/dev/null
 done
 
 # Those that are compared run next to each other; which of them comes first changes.
@@ -136,6 +174,11 @@ for ((round = 0; round < rounds; round++)); do
     for server in $(in_turn $round "${plugins[@]}" null zslot-lz4 "${ours[@]}"); do
         measure "$round" "$server" randread 16
     done
+    for rw in randwrite randread; do
+        for server in $(in_turn $round "${of_pages[@]}"); do
+            measure_pages "$round" "$server" $rw
+        done
+    done
     # For information only, but of zslotd.
     at_one=("${servers[@]}")
     ((round < 3)) || at_one=(null zslotd-poll)
@@ -147,7 +190,7 @@ for ((round = 0; round < rounds; round++)); do
     done
 done
 
-awk -v rounds="$rounds" -v seconds="$seconds" -v servers_text="${servers[*]}" '
+awk -v rounds="$rounds" -v seconds="$seconds" -v servers_text="${servers[*]}" -v with_pages="${#of_pages[@]}" '
 function sort(a, n,   i, j, t) {
     for (i = 2; i <= n; i++)
         for (j = i; j > 1 && a[j - 1] > a[j]; j--) { t = a[j]; a[j] = a[j - 1]; a[j - 1] = t }
@@ -198,6 +241,10 @@ END {
         ratio("zslotd", "null", "randread", 1.1)
         compare("zslotd-lz4", "zslot-lz4", "randread", 16, "cpu", 0.65, 1)
         compare("zslotd-lz4", "zslot-lz4", "randwrite", 16, "cpu", 0.65, 1)
+        if (with_pages) {
+            compare("zslotd-lz4-pages", "zslot-lz4-pages", "randread", 16, "cpu", 0.65, 1)
+            compare("zslotd-lz4-pages", "zslot-lz4-pages", "randwrite", 16, "cpu", 0.65, 1)
+        }
         compare("zslotd-poll", "null", "randread", 1, "p50", 0.6, 1)
         compare("zslotd-poll", "null", "randwrite", 1, "p50", 0.6, 1)
     }
@@ -212,6 +259,17 @@ END {
             median_of(s, "randread", 16, "p99"), median_of(s, "randread", 16, "cpu"),
             median_of(s, "randwrite", 1, "iops"), median_of(s, "randwrite", 1, "p50"),
             median_of(s, "randread", 1, "iops"), median_of(s, "randread", 1, "p50")
+    }
+    if (with_pages) {
+        print "\n| server, pages of the corpus | writes/s d16 | CPU µs each | reads/s d16 | CPU µs each |"
+        print "|---|---|---|---|---|"
+        n = split("zslot-lz4-pages zslotd-lz4-pages", servers, " ")
+        for (i = 1; i <= n; i++) {
+            s = servers[i]
+            printf "| %s | %.0f | %.1f | %.0f | %.1f |\n", s,
+                median_of(s, "randwrite", 16, "iops"), median_of(s, "randwrite", 16, "cpu"),
+                median_of(s, "randread", 16, "iops"), median_of(s, "randread", 16, "cpu")
+        }
     }
     print ""
 }' "$dir/runs"

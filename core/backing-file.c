@@ -177,7 +177,8 @@ static void wait_a_little(unsigned *left_ms)
 }
 
 /* Before a file is made for nothing. */
-static int check_missing(const char *path, struct reason *reason)
+static int check_missing(const char *path, const struct backing_terms *terms,
+                         struct reason *reason)
 {
     static const char devices[] = "/dev/", shm[] = "/dev/shm/";
 
@@ -188,6 +189,13 @@ static int check_missing(const char *path, struct reason *reason)
                           "backing=%s: there is no such device; name one that there "
                           "is, or a file elsewhere",
                           path);
+    /* A name with a mistake in it would be a new file, and the old one's pages elsewhere. */
+    if (!terms->bytes)
+        return reason_say(
+            reason, -ENOENT,
+            "backing=%s: there is no such file; add backing-size=SIZE to have it "
+            "made",
+            path);
     return 0;
 }
 
@@ -200,7 +208,7 @@ static int look(struct file *file, const char *path, const struct backing_terms 
     *exists = stat(path, status) == 0;
     if (!*exists && errno != ENOENT)
         return refuse_errno(reason, errno, path, "look at it");
-    if (!*exists && (r = check_missing(path, reason)) < 0)
+    if (!*exists && (r = check_missing(path, terms, reason)) < 0)
         return r;
     if (*exists && S_ISDIR(status->st_mode))
         return reason_say(reason, -EISDIR,

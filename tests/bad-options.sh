@@ -87,7 +87,8 @@ for size in 0 -1 17T 100E; do
     refused "1G memory-limit=64M backing=$directory/new backing-size=$size" "backing-size=$size:" "from 4M to 16T" "backing-size=16G"
 done
 refused "1G memory-limit=64M backing=$directory/new backing-size=1024k" "backing-size=1024k:" "too small" "at least backing-size=4M"
-refused "1M memory-limit=64M backing=$directory/new" "backing=$directory/new:" "as large as the disk, 1M" "at least backing-size=4M"
+: >"$directory/empty"
+refused "1M memory-limit=64M backing=$directory/empty" "backing=$directory/empty:" "as large as the disk, 1M" "at least backing-size=4M"
 # What takes the memory is named; what is advised fits, and twice as much does not.
 refused "1G memory-limit=64M backing=$directory/new backing-size=7168G" "memory-limit=64M:" "account of backing-size=7168G"
 size=$(sed -n 's/.*for example backing-size=\([0-9]*\)G, or at least memory-limit=[0-9]*k$/\1/p' err)
@@ -95,8 +96,8 @@ size=$(sed -n 's/.*for example backing-size=\([0-9]*\)G, or at least memory-limi
 served "1G memory-limit=64M backing=$directory/new backing-size=${size}G"
 refused "1G memory-limit=64M backing=$directory/new backing-overwrite=true backing-size=$((2 * size))G" "backing-size=$((2 * size))G"
 rm "$directory/new"
-refused "8T memory-limit=4G backing=$directory/new" "memory-limit=4G:" "account of 8T of backing=$directory/new"
-refused "1G memory-limit=4M backing=$directory/new" "memory-limit=4M:" "tables, codecs and buffers"
+refused "8T memory-limit=4G backing=$directory/empty" "memory-limit=4G:" "account of 8T of backing=$directory/empty"
+refused "1G memory-limit=4M backing=$directory/new backing-size=1G" "memory-limit=4M:" "tables, codecs and buffers"
 [ ! -e "$directory/new" ] || fail "a file was made for nothing"
 
 # memory-lock

@@ -87,16 +87,17 @@ mkdir below
 mkfifo fifo
 echo thesis >thesis
 refused "1G $memory backing=$PWD/below" "below" "directory" "name a file"
-refused "1G $memory backing=$PWD/no/such" "no/such" "directory does not exist" "make it first"
+refused "1G $memory backing=$PWD/missing" "missing" "no such file" "backing-size="
+refused "1G $memory backing=$PWD/no/such backing-size=1G" "no/such" "directory does not exist" "make it first"
 refused "1G $memory backing=$PWD/fifo backing-size=1G" "fifo" "neither" "name one"
 refused "1G $memory backing=$PWD/thesis" "thesis" "not empty" "backing-overwrite=true"
 [ "$(cat thesis)" = thesis ] || fail "the thesis is gone"
 refused "1G $memory backing=$PWD/new backing-size=1M" "new" "too small" "at least"
 [ ! -e new ] || fail "a file was made that is of no use"
-# a_file_that_does_not_exist_is_made_as_large_as_the_disk
-serve zslot 1G "$memory" backing=new
+# a_file_that_does_not_exist_is_made_as_large_as_backing_size_says
+serve zslot 1G "$memory" backing=new backing-size=512M
 stop
-[ "$(stat --format=%s new)" = $((1 << 30)) ] || fail "the file was made $(stat --format=%s new) bytes long"
+[ "$(stat --format=%s new)" = $((1 << 29)) ] || fail "the file was made $(stat --format=%s new) bytes long"
 rm new
 refused "1G backing=$PWD/new backing-size=1G" "backing=" "memory-limit="
 for age in -1 0 soon 1.5 "" 99999999999; do

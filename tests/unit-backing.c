@@ -206,23 +206,20 @@ static void make_and_use(const struct backing_terms *terms)
     host_stop(&host);
 }
 
-START_TEST(missing_file_is_made_as_long_as_was_said_or_as_the_disk)
+START_TEST(missing_file_is_made_as_long_as_was_said_and_only_then)
 {
-    const struct backing_terms as_the_disk = {.file_bytes = STORE_BYTES};
     const struct backing_terms as_was_said = {.bytes = STORE_BYTES,
                                               .file_bytes = 2 * STORE_BYTES};
-    const struct backing_terms *const both[] = {&as_the_disk, &as_was_said};
     struct stat status;
 
     path_setup();
-    for (unsigned i = 0; i < 2; i++) {
-        make_and_use(both[i]);
-        ck_assert_int_eq(stat(path, &status), 0);
-        ck_assert_int_eq(status.st_size, STORE_BYTES);
-        ck_assert_int_eq(status.st_mode & 0777, 0600);
-        ck_assert_int_eq(status.st_blocks, 0);
-        unlink(path);
-    }
+    refused(path, 0, false, -ENOENT, "no such file", "backing-size=");
+    ck_assert_int_lt(stat(path, &status), 0);
+    make_and_use(&as_was_said);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_int_eq(status.st_size, STORE_BYTES);
+    ck_assert_int_eq(status.st_mode & 0777, 0600);
+    ck_assert_int_eq(status.st_blocks, 0);
     remove_path();
 }
 END_TEST
@@ -473,9 +470,11 @@ START_TEST(store_that_is_too_small_is_refused_and_not_made)
     const struct backing_terms typed = {.bytes = MIB, .bytes_text = "1024k"};
     struct backing *backing;
     struct reason reason;
+    put_file("", 0);
     ck_assert_int_eq(backing_file_open(path, &disk_is_small, &backing, &reason),
                      -EINVAL);
     ck_assert_ptr_nonnull(strstr(reason.text, "as large as the disk, 1M;"));
+    unlink(path);
     ck_assert_int_eq(backing_file_open(path, &typed, &backing, &reason), -EINVAL);
     ck_assert_ptr_nonnull(strstr(reason.text, "backing-size=1024k: too small"));
     ck_assert_int_lt(stat(path, &status), 0);
@@ -546,7 +545,7 @@ HARNESS_MAIN("unit-backing",
              file_on_tmpfs_conforms, file_on_disk_conforms, faulty_conforms,
              file_that_was_truncated_gives_eio, faulty_that_was_truncated_gives_eio,
              discarded_blocks_of_a_file_take_no_space,
-             missing_file_is_made_as_long_as_was_said_or_as_the_disk,
+             missing_file_is_made_as_long_as_was_said_and_only_then,
              missing_device_is_not_made_a_file_of,
              file_that_was_made_stays_when_it_is_used_and_only_then,
              file_that_was_made_longer_stays_so_when_it_is_used_and_only_then,
