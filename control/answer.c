@@ -278,7 +278,7 @@ static bool codec_of(const struct http_request *request, struct codec_choice *ch
     }
     if (options_set(&options, "compressor", value, &reason) < 0) {
         refuse(response, 400,
-               "codec=%s: neither lz4 nor zstd:LEVEL, a level from %d to %d and not 0; "
+               "codec=%s: neither lz4 nor zstd:LEVEL, a level from %d to %d; "
                "write for example codec=zstd:9",
                value, codec_zstd.level_min, codec_zstd.level_max);
         return false;

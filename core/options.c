@@ -96,10 +96,10 @@ static int set_compressor(struct options *options, const char *value,
                               "compressor=%s: %s has no levels; write compressor=%s",
                               value, codec->name, codec->name);
         if (colon && (parse_int(colon + 1, &level) < 0 || level < codec->level_min ||
-                      level > codec->level_max || level == 0))
+                      level > codec->level_max))
             return reason_say(
                 reason, -EINVAL,
-                "compressor=%s: the level of %s is a number from %d to %d, and not 0; "
+                "compressor=%s: the level of %s is a number from %d to %d; "
                 "write for example compressor=%s:%d",
                 value, codec->name, codec->level_min, codec->level_max, codec->name,
                 codec->level_default);

@@ -108,8 +108,7 @@ static void describe_codecs(void)
 
         printf("=item B<%s>", codec->name);
         if (codec->level_min != codec->level_max)
-            printf(", B<%s:%d> to B<%s:-1> and B<%s:1> to B<%s:%d>", codec->name,
-                   codec->level_min, codec->name, codec->name, codec->name,
+            printf(", B<%s:%d> to B<%s:%d>", codec->name, codec->level_min, codec->name,
                    codec->level_max);
         printf("\n\n%c%s.\n\n", codec->summary[0] - 'a' + 'A', codec->summary + 1);
     }

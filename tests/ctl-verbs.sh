@@ -131,7 +131,6 @@ ends 0 'compact: done' compact
 ends 0 '' retry
 ends 1 'zstd:99' recompress zstd:99 all
 ends 1 'codec=none' recompress none all
-ends 1 'and not 0' recompress zstd:0 all
 ends 1 'codec=foo: neither lz4 nor zstd:LEVEL' recompress foo all
 ! grep -q -e compressor -e none err || fail "$(cat err)"
 ends 1 'write one of type=all' recompress zstd:9 some
@@ -150,7 +149,6 @@ cmp -n "$(wc -c <pages)" pages back || fail "another content after recompression
 ends 0 '' set compressor=lz4 memory-limit=16M idle-age=60 writeback-limit=1G/day
 [ "$(number ALGORITHM,LIMIT)" = 'lz4 16777216' ] || fail "$(number ALGORITHM,LIMIT)"
 ends 1 'number from -7 to 19' set memory-limit=20M compressor=zstd:99
-ends 1 'and not 0' set compressor=zstd:0
 ends 1 'or memory-limit=none' set memory-limit=abc
 ends 1 'at least memory-limit=' set memory-limit=1M
 ends 1 'unknown key' set size=1G
