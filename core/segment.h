@@ -21,7 +21,10 @@
  * Once it has landed nothing holds a segment's blocks together: each is free again when
  * its own few objects are dead.  With space that comes free in whole segments only,
  * cleaning writes 2.8 bytes for each that random overwrites make it write, at 80 % full;
- * with blocks 1.7.
+ * with blocks 1.7.  Objects of one single length leave up to half of each block unused; split
+ * over two neighbouring blocks they would not, but in a store that is nearly full there are
+ * few neighbours, and cleaning moves whole objects to be rid of halves: at 71 % full it got
+ * nowhere.
  *
  * Padding is zeroed: nothing of what a buffer held before leaves RAM.
  *
