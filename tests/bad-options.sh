@@ -95,7 +95,7 @@ size=$(sed -n 's/.*for example backing-size=\([0-9]*\)G, or at least memory-limi
 served "1G memory-limit=64M backing=$directory/new backing-size=${size}G"
 refused "1G memory-limit=64M backing=$directory/new backing-overwrite=true backing-size=$((2 * size))G" "backing-size=$((2 * size))G"
 rm "$directory/new"
-refused "8T memory-limit=4G backing=$directory/empty" "memory-limit=4G:" "account of 8T of backing=$directory/empty"
+refused "64G memory-limit=16M backing=$directory/empty" "memory-limit=16M:" "account of 64G of backing=$directory/empty"
 refused "1G memory-limit=4M backing=$directory/new backing-size=1G" "memory-limit=4M:" "tables, codecs and buffers"
 [ ! -e "$directory/new" ] || fail "a file was made for nothing"
 
