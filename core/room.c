@@ -82,6 +82,7 @@ void room_tell_waiters(struct writeback *writeback)
     LOCK_FOR_SCOPE(&writeback->room_lock);
 
     writeback->room_made++;
+    writeback->starving = false; /* it waited for what was on its way */
     if (writeback->waiters > 0)
         pthread_cond_broadcast(&writeback->room);
 }

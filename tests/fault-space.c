@@ -14,7 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server.h"
 #include "stored.h"
+#include "volume-state.h"
+#include "writeback-state.h"
 
 static double now_s(void)
 {
@@ -235,6 +238,39 @@ START_TEST(writer_gets_room_though_what_is_free_lies_between_objects)
 }
 END_TEST
 
+static void write_raw_pages(void *opaque)
+{
+    unsigned char page[PAGE];
+
+    (void)opaque;
+    for (unsigned i = 0; i < 8000; i++) {
+        sample_page(SAMPLE_RANDOM, i, page);
+        MUST(volume_write(volume, i * PAGE, PAGE, page) == 0, "no write");
+    }
+}
+
+/* It waits for what is on its way, and all that comes free is of use. */
+START_TEST(writer_that_waits_for_a_slow_store_does_not_make_more_pages_leave)
+{
+    open_limited(128 * MIB);
+    struct actor *writer = actor_start(write_raw_pages, NULL);
+    for (unsigned turn = 1; turn <= 3; turn++) {
+        faulty_hold(faulty, BACKING_WRITE);
+        while (stored_stat(STAT_writers_waited) < turn)
+            sched_yield();
+        /* Through several slices of its waiting. */
+        double end = now_s() + 0.3;
+        while (now_s() < end)
+            sched_yield();
+        faulty_release(faulty, BACKING_WRITE, 0);
+    }
+    actor_go(writer);
+    faulty_wait_all_done(faulty);
+    ck_assert_uint_eq(volume->parts.writeback->useless_bytes, 0);
+    volume_trim(volume, 0, 8000 * PAGE);
+}
+END_TEST
+
 /* Each page goes alone, and takes a block with it. */
 START_TEST(pages_that_left_one_by_one_share_blocks_in_the_end)
 {
@@ -388,6 +424,7 @@ END_TEST
 
 HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
                   writer_gets_room_though_what_is_free_lies_between_objects,
+                  writer_that_waits_for_a_slow_store_does_not_make_more_pages_leave,
                   discards_leave_the_blocks_that_segments_were_promised,
                   cleaner_goes_on_after_reads_have_failed_for_a_while,
                   store_with_sparse_blocks_anywhere_is_not_full,
