@@ -18,6 +18,7 @@
 #include "block-format.h"
 #include "file-ring.h"
 #include "parse.h"
+#include "same-file.h"
 
 /* What is in use is tried again after so long. */
 #define BUSY_STEP_MS 20
@@ -248,16 +249,6 @@ static int refuse_open(int err, const char *path, bool existed, struct reason *r
     return refuse_errno(reason, err, path, existed ? "open it for writing" : "make it");
 }
 
-/* Somebody else may have taken it away between our open and our lock: a server whose start was
- * refused. */
-static bool is_still_there(const struct file *file, const char *path)
-{
-    struct stat ours, there;
-
-    return fstat(file->fd, &ours) == 0 && stat(path, &there) == 0 &&
-           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
-}
-
 /* -EAGAIN: look again, after a while if *BUSY. */
 static int open_once(struct file *file, const char *path,
                      const struct backing_terms *terms, struct stat *status, bool *busy,
@@ -283,8 +274,8 @@ static int open_once(struct file *file, const char *path,
         *busy = errno == EWOULDBLOCK;
         return refuse_lock(errno, path, reason);
     }
-    if (!is_still_there(file, path))
-        return -EAGAIN;
+    if (!same_file_is_at(file->fd, path, 0))
+        return -EAGAIN; /* taken away between our open and our lock */
     if (flags & O_CREAT)
         file->made_path = realpath(path, NULL); /* that of now: there may be a fork */
     return fstat(file->fd, status) < 0 ? refuse_errno(reason, errno, path, "look at it")
@@ -338,14 +329,6 @@ static bool file_wait(struct backing *backing, struct backing_io *io,
     return file_rings_wait(&((struct file *)backing)->rings, io, deadline);
 }
 
-static bool is_at(const struct file *file, const char *path)
-{
-    struct stat ours, there;
-
-    return fstat(file->fd, &ours) == 0 && lstat(path, &there) == 0 &&
-           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
-}
-
 /* Longer, with nothing in what is new: by nobody who knows of no lock. */
 static bool is_as_we_made_it(const struct file *file)
 {
@@ -363,7 +346,8 @@ static bool is_as_we_made_it(const struct file *file)
  * was. */
 static void let_go(struct file *file)
 {
-    if (file->made_path && is_at(file, file->made_path))
+    if (file->made_path &&
+        same_file_is_at(file->fd, file->made_path, AT_SYMLINK_NOFOLLOW))
         unlink(file->made_path);
     else if (file->former_bytes >= 0 && is_as_we_made_it(file))
         (void)!ftruncate(file->fd, file->former_bytes);

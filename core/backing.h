@@ -129,10 +129,9 @@ int backing_open(const char *where, const struct backing_terms *terms,
 /* "file", "nbd" and so on; NULL after the last. */
 extern const char *const backing_names[];
 
-/* A file or a block device at PATH.  A file that does not exist is made, and one that is shorter is
- * made longer, sparse.  What
- * is not empty and not ours is refused, unless TERMS say otherwise.  On failure a negative errno
- * and a sentence.
+/* A file or a block device at PATH.  A file that does not exist is made when TERMS say how large, and
+ * one that is shorter is made longer, sparse.  What is not empty and not ours is refused, unless TERMS
+ * say otherwise.  On failure a negative errno and a sentence.
  *
  * What is in use is refused after busy_ms.  It is in use for as long as I/O is under way on
  * it, also when the process that submitted it was killed: the kernel keeps the open file,
@@ -140,8 +139,7 @@ extern const char *const backing_names[];
 int backing_file_open(const char *path, const struct backing_terms *terms,
                       struct backing **backing, struct reason *reason);
 
-/* An export of an NBD server.  What is not empty and not
- * ours is refused, unless TERMS say otherwise.  Whether the server is there, and fit, is found out
+/* An export of an NBD server.  What is not empty and not ours is refused, unless TERMS say otherwise.  Whether the server is there, and fit, is found out
  * within timeout_ms; an I/O waits so long for a server that has gone to come back.  On
  * failure a negative errno and a sentence. */
 int backing_nbd_open(const char *uri, const struct backing_terms *terms,

@@ -19,6 +19,7 @@
 #include <xxhash.h>
 
 #include "page.h"
+#include "same-file.h"
 
 #define HEADER "zslot-header"
 #define NEW_HEADER "zslot-header.new"
@@ -69,15 +70,6 @@ static int lock(const struct state *state, struct reason *reason)
     return 0;
 }
 
-/* Whoever made it may have taken it away, refused, while we waited for its lock. */
-static bool is_still_there(const struct state *state)
-{
-    struct stat ours, there;
-
-    return fstat(state->directory, &ours) == 0 && stat(state->path, &there) == 0 &&
-           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
-}
-
 /* -EAGAIN: once more. */
 static int open_directory(struct state *state, struct reason *reason)
 {
@@ -108,7 +100,8 @@ static int open_directory(struct state *state, struct reason *reason)
         return refuse_errno(reason, errno, path, "see what it is on");
     state->is_on_disk = where.f_type != TMPFS_MAGIC;
     int r = lock(state, reason);
-    return r == 0 && !is_still_there(state) ? -EAGAIN : r;
+    /* Whoever made it may have taken it away, refused, while we waited for its lock. */
+    return r == 0 && !same_file_is_at(state->directory, path, 0) ? -EAGAIN : r;
 }
 
 /* -- The header. -- */
@@ -239,10 +232,8 @@ int state_open(struct state *state, const char *path, uint64_t size,
 {
     *state = (struct state){.path = path, .directory = -1};
     int r;
-    while ((r = open_directory(state, reason)) == -EAGAIN) {
+    while ((r = open_directory(state, reason)) == -EAGAIN)
         state_close(state);
-        state->directory = -1;
-    }
     if (r == 0)
         r = read_header(state, reason);
     if (r == 0) {

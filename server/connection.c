@@ -31,8 +31,8 @@
  * system call.  Of 16 reads with lz4, half: a third more of them a second than by the time alone, after which too few
  * were left to be done meanwhile.  A read is somebody's page fault, and waits shortly;
  * for a write that long would be two or three, and 5 % more processor time for each than by eight, with real pages
- * and lz4, a tenth on a busy machine; they are as many a second.  Within one reception: held until eight are there from
- * several, writes by fio at depth 16 take 4 % less processor time, and at depths 4 and 8 there are a quarter fewer,
+ * and lz4, a tenth on a busy machine; they are as many a second.  All this within what one call has received: held until eight are there from
+ * several, answers to writes by fio at depth 16 take 4 % less processor time, and at depths 4 and 8 there are a quarter fewer,
  * since the client waits for what is held. */
 #define HOLD_ANSWERS 8u
 #define HOLD_NS 150000u

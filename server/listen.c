@@ -301,7 +301,7 @@ int listen_open(struct listener *listener, const char *address, struct reason *r
     }
     return reason_say(reason, -EINVAL,
                       "listen=%s: neither unix:PATH nor tcp:HOST:PORT nor vsock:PORT; "
-                      "write for example listen=unix:/run/zslot.sock",
+                      "write for example listen=unix:/run/zslot-nbd.sock",
                       address);
 }
 

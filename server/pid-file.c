@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "same-file.h"
+
 #define CONTENT_BYTES_MAX 32
 
 static int refuse_errno(struct reason *reason, int err, const char *path)
@@ -52,15 +54,6 @@ static int refuse_locked(const struct pid_file *file, struct reason *reason)
                       file->path, who);
 }
 
-static bool is_at_path(const struct pid_file *file,
-                       int (*look)(const char *path, struct stat *what))
-{
-    struct stat ours, there;
-
-    return fstat(file->fd, &ours) == 0 && look(file->path, &there) == 0 &&
-           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
-}
-
 static int check_content(const struct pid_file *file, struct reason *reason)
 {
     struct stat what;
@@ -97,7 +90,7 @@ static int open_once(struct pid_file *file, struct reason *reason)
         if (file->is_ours)
             unlink(file->path);
         r = refuse_errno(reason, -r, file->path);
-    } else if (!is_at_path(file, stat))
+    } else if (!same_file_is_at(file->fd, file->path, 0))
         r = -EAGAIN; /* who had it has taken it away between our open and our lock */
     else if (!file->is_ours)
         r = check_content(file, reason);
@@ -139,7 +132,7 @@ void pid_file_close(struct pid_file *file)
     if (!file->path)
         return;
     /* While it is locked: nobody else has it yet.  A link to it is somebody's, and stays. */
-    if (file->is_ours && is_at_path(file, lstat))
+    if (file->is_ours && same_file_is_at(file->fd, file->path, AT_SYMLINK_NOFOLLOW))
         unlink(file->path);
     else if (file->is_ours)
         (void)!ftruncate(file->fd, 0);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "same-file.h"
 #include "settings-say.h"
 
 /* A path, which may be written in several ways, and the file need not be there yet. */
@@ -40,21 +41,15 @@ static struct place place_of(const char *path)
     return place;
 }
 
-static bool is_same_file(const struct stat *one, const struct stat *other)
-{
-    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
-}
-
 static bool is_same_place(const struct place *one, const struct place *other)
 {
     if (!one->path || !other->path)
         return false;
     return strcmp(one->path, other->path) == 0 ||
-           (one->has_file && other->has_file &&
-            is_same_file(&one->file, &other->file)) ||
+           (one->has_file && other->has_file && same_file(&one->file, &other->file)) ||
            (one->has_directory && other->has_directory && one->name_bytes > 0 &&
             one->name_bytes == other->name_bytes &&
-            is_same_file(&one->directory, &other->directory) &&
+            same_file(&one->directory, &other->directory) &&
             strncmp(one->name, other->name, one->name_bytes) == 0);
 }
 
