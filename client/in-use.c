@@ -8,7 +8,6 @@
 
 #include <ctype.h>
 #include <glob.h>
-#include <libgen.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,70 +95,67 @@ int in_use_check_swaps(const char *swaps, uint32_t index, struct why *why)
     return result;
 }
 
-/* RAID, device mapper. */
-static int check_holders(const char *sys, uint32_t index, struct why *why)
+/* -1 when one of the files says that the device is in use. */
+typedef int check_fn(const char *file, uint32_t index, struct why *why);
+
+static int check_files(const char *sys, const char *pattern, check_fn *check,
+                       uint32_t index, struct why *why)
 {
-    char pattern[192];
-    glob_t holders;
-    int result = 0;
-
-    snprintf(pattern, sizeof pattern, "%.100s/block/nbd%u{,/nbd%up*}/holders/*", sys,
-             index, index);
-    if (glob(pattern, GLOB_BRACE, NULL, &holders) != 0)
-        return 0;
-    if (holders.gl_pathc > 0)
-        result = why_set(why, "/dev/nbd%u is a part of /dev/%.100s: take it out first",
-                         index, basename(holders.gl_pathv[0]));
-    globfree(&holders);
-    return result;
-}
-
-/* Mounted btrfs of several devices, of which mountinfo names the first only. */
-static int check_btrfs(const char *sys, uint32_t index, struct why *why)
-{
-    char pattern[192], device[300];
-    glob_t devices;
-    int result = 0;
-
-    snprintf(pattern, sizeof pattern, "%.100s/fs/btrfs/*/devices/nbd*", sys);
-    if (glob(pattern, 0, NULL, &devices) != 0)
-        return 0;
-    for (size_t i = 0; i < devices.gl_pathc && result == 0; i++) {
-        snprintf(device, sizeof device, "/dev/%.200s", basename(devices.gl_pathv[i]));
-        if (is_of_device(device, index))
-            result =
-                why_set(why,
-                        "%.100s is a device of a btrfs that is mounted: unmount it "
-                        "first",
-                        device);
-    }
-    globfree(&devices);
-    return result;
-}
-
-static int check_loops(const char *sys, uint32_t index, struct why *why)
-{
-    char pattern[192], source[256];
+    char whole[192];
     glob_t files;
     int result = 0;
 
-    snprintf(pattern, sizeof pattern, "%.100s/block/loop*/loop/backing_file", sys);
-    if (glob(pattern, 0, NULL, &files) != 0)
+    snprintf(whole, sizeof whole, "%.100s/%.80s", sys, pattern);
+    if (glob(whole, GLOB_BRACE, NULL, &files) != 0)
         return 0;
-    for (size_t i = 0; i < files.gl_pathc && result == 0; i++) {
-        first_line(files.gl_pathv[i], source, sizeof source);
-        if (is_of_device(source, index))
-            result = why_set(why, "%.100s is under a loop device: losetup -d it first",
-                             source);
-    }
+    for (size_t i = 0; i < files.gl_pathc && result == 0; i++)
+        result = check(files.gl_pathv[i], index, why);
     globfree(&files);
     return result;
 }
 
+/* RAID, device mapper. */
+static int check_holder(const char *file, uint32_t index, struct why *why)
+{
+    return why_set(why, "/dev/nbd%u is a part of /dev/%.100s: take it out first", index,
+                   basename(file));
+}
+
+/* Mounted btrfs of several devices, of which mountinfo names the first only. */
+static int check_btrfs(const char *file, uint32_t index, struct why *why)
+{
+    char device[300];
+
+    snprintf(device, sizeof device, "/dev/%.200s", basename(file));
+    return is_of_device(device, index)
+               ? why_set(why,
+                         "%.100s is a device of a btrfs that is mounted: unmount it "
+                         "first",
+                         device)
+               : 0;
+}
+
+static int check_loop(const char *file, uint32_t index, struct why *why)
+{
+    char source[256];
+
+    first_line(file, source, sizeof source);
+    return is_of_device(source, index)
+               ? why_set(why, "%.100s is under a loop device: losetup -d it first",
+                         source)
+               : 0;
+}
+
 int in_use_check_sysfs(const char *sys, uint32_t index, struct why *why)
 {
-    return check_holders(sys, index, why) || check_btrfs(sys, index, why) ||
-                   check_loops(sys, index, why)
+    char holders[64];
+
+    snprintf(holders, sizeof holders, "block/nbd%u{,/nbd%up*}/holders/*", index, index);
+    return check_files(sys, holders, check_holder, index, why) ||
+                   check_files(sys, "fs/btrfs/*/devices/nbd*", check_btrfs, index,
+                               why) ||
+                   check_files(sys, "block/loop*/loop/backing_file", check_loop, index,
+                               why)
                ? -1
                : 0;
 }

@@ -106,13 +106,19 @@ static void remove_all(void)
     ck_assert_int_eq(system(command), 0);
 }
 
+/* What is made for device INDEX says WORDS of it, and nothing of OTHER. */
+static void in_use_by_sysfs(uint32_t index, uint32_t other, const char *words)
+{
+    ck_assert_int_eq(in_use_check_sysfs(path, index, &why), -1);
+    ck_assert_msg(strstr(why.sentence, words) != NULL, "%s", why.sentence);
+    ck_assert_int_eq(in_use_check_sysfs(path, other, &why), 0);
+    remove_all();
+}
+
 START_TEST(a_device_under_another_one_is_in_use)
 {
     make_file("block/nbd0/nbd0p1/holders/dm-3", "");
-    ck_assert_int_eq(in_use_check_sysfs(path, 0, &why), -1);
-    ck_assert_ptr_nonnull(strstr(why.sentence, "a part of /dev/dm-3"));
-    ck_assert_int_eq(in_use_check_sysfs(path, 1, &why), 0);
-    remove_all();
+    in_use_by_sysfs(0, 1, "/dev/nbd0 is a part of /dev/dm-3");
 }
 END_TEST
 
@@ -120,10 +126,7 @@ START_TEST(so_is_the_second_device_of_a_btrfs)
 {
     make_file("fs/btrfs/0a1b-2c/devices/sda1", "");
     make_file("fs/btrfs/0a1b-2c/devices/nbd11p1", "");
-    ck_assert_int_eq(in_use_check_sysfs(path, 11, &why), -1);
-    ck_assert_ptr_nonnull(strstr(why.sentence, "/dev/nbd11p1 is a device of a btrfs"));
-    ck_assert_int_eq(in_use_check_sysfs(path, 1, &why), 0);
-    remove_all();
+    in_use_by_sysfs(11, 1, "/dev/nbd11p1 is a device of a btrfs");
 }
 END_TEST
 
@@ -131,10 +134,7 @@ START_TEST(so_is_one_under_a_loop_device)
 {
     make_file("block/loop0/loop/backing_file", "/var/tmp/nbd2\n");
     make_file("block/loop7/loop/backing_file", "/dev/nbd2\n");
-    ck_assert_int_eq(in_use_check_sysfs(path, 2, &why), -1);
-    ck_assert_ptr_nonnull(strstr(why.sentence, "/dev/nbd2 is under a loop device"));
-    ck_assert_int_eq(in_use_check_sysfs(path, 0, &why), 0);
-    remove_all();
+    in_use_by_sysfs(2, 0, "/dev/nbd2 is under a loop device");
 }
 END_TEST
 
