@@ -4,12 +4,9 @@
  */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stddef.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,128 +16,12 @@
 
 #include "backing-faulty.h"
 #include "harness.h"
+#include "kept.h"
 #include "model.h"
-#include "sample.h"
 #include "slot.h"
 #include "state.h"
 #include "statedir.h"
 #include "writeback.h"
-
-#define SIZE_TEXT "8M"
-#define SIZE (8 * MIB)
-#define STORE_BYTES (16 * MIB)
-#define PAGES 600
-
-static char directory[64];
-static struct model model;
-static unsigned char *store;
-
-static void setup(void)
-{
-    statedir_make(directory, sizeof directory);
-    model_open(&model, SIZE);
-    store = calloc(1, STORE_BYTES);
-    ck_assert_ptr_nonnull(store);
-}
-
-static void teardown(void)
-{
-    free(store);
-    model_close(&model);
-    statedir_remove(directory);
-}
-
-/* -- Opening, refused or not. -- */
-
-static int try_options(const struct options *options, struct reason *reason)
-{
-    struct volume *volume;
-    int r = volume_open(options, &volume, reason);
-
-    if (r < 0)
-        return r;
-    r = volume_start(volume, reason);
-    volume_close(volume);
-    return r;
-}
-
-/* KEY, VALUE, ... NULL; then words of the sentence, and NULL. */
-static void refused(int err, const char *key, ...)
-{
-    struct options options;
-    struct reason reason;
-    const char *word;
-    va_list args;
-
-    options_init(&options);
-    va_start(args, key);
-    for (; key; key = va_arg(args, const char *))
-        ck_assert_int_eq(
-            options_set(&options, key, va_arg(args, const char *), &reason), 0);
-    reason.text[0] = '\0';
-    ck_assert_int_eq(try_options(&options, &reason), err);
-    while ((word = va_arg(args, const char *)))
-        ck_assert_msg(strstr(reason.text, word) != NULL, "no \"%s\" in: %s", word,
-                      reason.text);
-    va_end(args);
-}
-
-static struct volume *open_plain(void)
-{
-    return harness_open("size", SIZE_TEXT, "compressor", "lz4", "state", directory,
-                        NULL);
-}
-
-static struct volume *open_stored(void)
-{
-    struct faulty *faulty = faulty_new_in(store, STORE_BYTES);
-
-    return harness_open_with(faulty_backing(faulty), "size", SIZE_TEXT, "compressor",
-                             "lz4", "memory-limit", "1G", "state", directory, NULL);
-}
-
-/* Pages of every state that can be in RAM, from PAGE FROM on. */
-static void write_pages(struct volume *volume, uint64_t from, uint64_t count)
-{
-    unsigned char data[PAGE];
-
-    for (uint64_t page = from; page < from + count; page++) {
-        if (page % 7 == 0)
-            memset(data, (int)page % 255 + 1, PAGE);
-        else if (page % 7 == 1)
-            sample_sized(PAGE, page, data);
-        else
-            sample_sized(100 + (uint32_t)(page * 37 % 3000), page, data);
-        model_write_both(&model, volume, page * PAGE, PAGE, data);
-    }
-    model_trim_both(&model, volume, (from + count / 2) * PAGE, 5 * PAGE);
-}
-
-static void make_plain(void)
-{
-    struct volume *volume = open_plain();
-
-    write_pages(volume, 0, PAGES);
-    volume_close(volume);
-}
-
-static void make_stored(void)
-{
-    struct volume *volume = open_stored();
-
-    write_pages(volume, 0, PAGES);
-    ck_assert_int_eq(volume_writeback(volume), 0);
-    write_pages(volume, PAGES / 2, PAGES);
-    volume_close(volume);
-}
-
-static void expect_all(struct volume *volume)
-{
-    harness_check(volume);
-    model_compare_all(&model, volume);
-    model_compare_extents(&model, volume, 0, SIZE);
-    volume_close(volume);
-}
 
 /* -- Files. -- */
 
@@ -148,7 +29,7 @@ static int open_file(const char *name)
 {
     char path[128];
 
-    snprintf(path, sizeof path, "%s/%s", directory, name);
+    snprintf(path, sizeof path, "%s/%s", kept_directory, name);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
     return fd;
@@ -199,15 +80,15 @@ START_TEST(the_next_volume_has_every_page_and_every_gauge)
                                           STAT_bd_count,       STAT_bd_live_size};
     struct stats before, after;
 
-    make_stored();
-    struct volume *volume = open_stored();
+    kept_make_stored();
+    struct volume *volume = kept_open_stored();
     volume_stats(volume, &before);
-    expect_all(volume);
+    kept_expect_all(volume);
     ck_assert_uint_gt(before.values[STAT_bd_count], 100);
     ck_assert_uint_gt(before.values[STAT_huge_pages], 10);
     ck_assert_uint_gt(before.values[STAT_same_pages], 10);
     for (unsigned i = 0; i < 3; i++) {
-        volume = open_stored();
+        volume = kept_open_stored();
         volume_stats(volume, &after);
         for (unsigned g = 0; g < sizeof gauges / sizeof *gauges; g++)
             ck_assert_uint_eq(after.values[gauges[g]], before.values[gauges[g]]);
@@ -215,10 +96,10 @@ START_TEST(the_next_volume_has_every_page_and_every_gauge)
                           before.values[STAT_orig_data_size]);
         volume_close(volume);
     }
-    volume = open_stored();
-    write_pages(volume, 100, 300);
-    expect_all(volume);
-    harness_close(open_stored());
+    volume = kept_open_stored();
+    kept_write_pages(volume, 100, 300);
+    kept_expect_all(volume);
+    harness_close(kept_open_stored());
 }
 END_TEST
 
@@ -226,17 +107,18 @@ START_TEST(codecs_may_change)
 {
     static const char *const codecs_then[] = {"zstd:3", "none", "lz4", "zstd"};
 
-    make_plain();
+    kept_make_plain();
     for (unsigned i = 0; i < 4; i++) {
-        struct volume *volume = harness_open("size", SIZE_TEXT, "compressor",
-                                             codecs_then[i], "state", directory, NULL);
+        struct volume *volume =
+            harness_open("size", KEPT_SIZE_TEXT, "compressor", codecs_then[i], "state",
+                         kept_directory, NULL);
         harness_check(volume);
-        model_compare_all(&model, volume);
-        write_pages(volume, 50 * i, 200);
-        model_compare_all(&model, volume);
+        model_compare_all(&kept_model, volume);
+        kept_write_pages(volume, 50 * i, 200);
+        model_compare_all(&kept_model, volume);
         volume_close(volume);
     }
-    expect_all(open_plain());
+    kept_expect_all(kept_open_plain());
 }
 END_TEST
 
@@ -245,8 +127,8 @@ START_TEST(ram_that_nothing_refers_to_is_given_back)
     struct stat before, after;
     char zeroes[PAGE] = {1};
 
-    make_plain();
-    volume_close(open_plain());
+    kept_make_plain();
+    volume_close(kept_open_plain());
     int fd = open_file("zslot-pool");
     ck_assert_int_eq(fstat(fd, &before), 0);
     /* An object that no slot came to refer to, in a span of its own and behind another's
@@ -256,9 +138,10 @@ START_TEST(ram_that_nothing_refers_to_is_given_back)
     close(fd);
     fd = open_file("zslot-slots"); /* and a leaf without pages */
     memset(zeroes, 0, sizeof zeroes);
-    ck_assert_int_eq(pwrite(fd, zeroes, PAGE, SIZE / PAGE * SLOT_BYTES - PAGE), PAGE);
+    ck_assert_int_eq(pwrite(fd, zeroes, PAGE, KEPT_SIZE / PAGE * SLOT_BYTES - PAGE),
+                     PAGE);
     close(fd);
-    expect_all(open_plain());
+    kept_expect_all(kept_open_plain());
     fd = open_file("zslot-pool");
     ck_assert_int_eq(fstat(fd, &after), 0);
     close(fd);
@@ -270,16 +153,16 @@ START_TEST(an_unfinished_first_start_is_made_anew)
 {
     char path[128], junk[3 * PAGE];
 
-    make_plain();
-    snprintf(path, sizeof path, "%s/zslot-header", directory);
+    kept_make_plain();
+    snprintf(path, sizeof path, "%s/zslot-header", kept_directory);
     ck_assert_int_eq(unlink(path), 0);
     memset(junk, 0xee, sizeof junk);
     write_file("zslot-slots", 0, junk, sizeof junk);
-    struct volume *volume = open_plain();
+    struct volume *volume = kept_open_plain();
     ck_assert_uint_eq(volume_found_pages(volume), 0);
     ck_assert_uint_eq(harness_stat(volume, STAT_orig_data_size), 0);
-    model_trim(&model, 0, SIZE);
-    expect_all(volume);
+    model_trim(&kept_model, 0, KEPT_SIZE);
+    kept_expect_all(volume);
 }
 END_TEST
 
@@ -287,7 +170,7 @@ START_TEST(a_directory_is_made)
 {
     char path[128];
 
-    snprintf(path, sizeof path, "%s/zslot-sub", directory);
+    snprintf(path, sizeof path, "%s/zslot-sub", kept_directory);
     struct volume *volume = harness_open("size", "1M", "state", path, NULL);
     struct reason reason;
     ck_assert(!volume_warns(volume, &reason));
@@ -296,181 +179,59 @@ START_TEST(a_directory_is_made)
 }
 END_TEST
 
-/* -- Starts that do not come to their end. -- */
-
-static struct volume *prepare(struct backing *backing, const char *state)
-{
-    struct options options;
-    struct volume *volume;
-    struct reason reason;
-
-    options_init(&options);
-    ck_assert_int_eq(options_set(&options, "size", SIZE_TEXT, &reason), 0);
-    ck_assert_int_eq(options_set(&options, "memory-limit", "1G", &reason), 0);
-    if (state)
-        ck_assert_int_eq(options_set(&options, "state", state, &reason), 0);
-    options.backing_follows = true;
-    ck_assert_int_eq(volume_open(&options, &volume, &reason), 0);
-    ck_assert_int_eq(volume_set_backing(volume, backing, &reason), 0);
-    ck_assert_int_eq(volume_prepare(volume, &reason), 0);
-    return volume;
-}
-
-static unsigned count_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    unsigned entries = 0;
-
-    ck_assert_ptr_nonnull(dir);
-    while (readdir(dir))
-        entries++;
-    closedir(dir);
-    return entries - 2;
-}
-
-START_TEST(a_start_that_does_not_begin_leaves_no_state)
-{
-    struct stat status;
-    char path[128];
-
-    snprintf(path, sizeof path, "%s/zslot-sub", directory);
-    volume_close(prepare(faulty_backing(faulty_new(STORE_BYTES)), path));
-    ck_assert_int_lt(stat(path, &status), 0);
-    volume_close(prepare(faulty_backing(faulty_new(STORE_BYTES)), directory));
-    ck_assert_uint_eq(count_entries(directory), 0);
-    refused(-EISDIR, "size", SIZE_TEXT, "state", path, "memory-limit", "1G", "backing",
-            directory, NULL, "backing=", NULL);
-    ck_assert_int_lt(stat(path, &status), 0);
-}
-END_TEST
-
-static char sub[128];
-static struct volume *second;
-
-static void open_second(void *opaque)
-{
-    second = prepare(opaque, sub);
-}
-
-/* How many descriptors this process has of PATH. */
-static unsigned count_descriptors(const char *path)
-{
-    unsigned count = 0;
-
-    for (int fd = 0; fd < 256; fd++) {
-        char name[64], target[256];
-
-        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-        ssize_t n = readlink(name, target, sizeof target - 1);
-        if (n < 0)
-            continue;
-        target[n] = '\0';
-        count += strcmp(target, path) == 0;
-    }
-    return count;
-}
-
-START_TEST(state_that_is_taken_away_while_another_waits_for_it_is_made_anew)
-{
-    struct stat status;
-
-    snprintf(sub, sizeof sub, "%s/zslot-sub", directory);
-    struct volume *first = prepare(faulty_backing(faulty_new(STORE_BYTES)), sub);
-    struct actor *actor =
-        actor_start(open_second, faulty_backing(faulty_new(STORE_BYTES)));
-    while (count_descriptors(sub) < 2) /* it waits for the lock */
-        sched_yield();
-    volume_close(first);
-    actor_go(actor);
-    ck_assert_uint_eq(count_descriptors(sub), 1);
-    ck_assert_int_eq(stat(sub, &status), 0);
-    volume_close(second);
-    ck_assert_int_lt(stat(sub, &status), 0);
-}
-END_TEST
-
-static void look(void *opaque, struct event_base *base)
-{
-    (void)base;
-    ck_assert_int_eq(volume_retry(opaque), 0);
-}
-
-/* Neither a header nor a discard, of a start with a new state, with none, and with the one whose pages
- * they are. */
-START_TEST(a_start_that_does_not_begin_leaves_the_backing_store_as_it_was)
-{
-    unsigned char *before = malloc(STORE_BYTES);
-    char other[128];
-
-    ck_assert_ptr_nonnull(before);
-    snprintf(other, sizeof other, "%s/zslot-sub", directory);
-    make_stored();
-    memcpy(before, store, STORE_BYTES);
-    const char *const states[] = {NULL, other, directory};
-    for (unsigned i = 0; i < 3; i++) {
-        struct volume *volume =
-            prepare(faulty_backing(faulty_new_in(store, STORE_BYTES)), states[i]);
-
-        ck_assert_int_eq(volume_call(volume, look, volume), 0);
-        ck_assert_int_eq(volume_call(volume, look, volume), 0);
-        volume_close(volume);
-        ck_assert_int_eq(memcmp(before, store, STORE_BYTES), 0);
-    }
-    free(before);
-    expect_all(open_stored());
-}
-END_TEST
-
 /* -- What is refused. -- */
 
 START_TEST(a_state_in_use_is_refused)
 {
-    make_plain();
-    struct volume *volume = open_plain();
-    refused(-EBUSY, "size", SIZE_TEXT, "state", directory, NULL, "state=", directory,
-            "in use by another zslot", "name another directory", NULL);
-    write_pages(volume, 0, 100);
-    expect_all(volume);
-    expect_all(open_plain());
+    kept_make_plain();
+    struct volume *volume = kept_open_plain();
+    kept_refused(-EBUSY, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                 "state=", kept_directory, "in use by another zslot",
+                 "name another directory", NULL);
+    kept_write_pages(volume, 0, 100);
+    kept_expect_all(volume);
+    kept_expect_all(kept_open_plain());
 }
 END_TEST
 
 START_TEST(another_shape_is_refused)
 {
-    make_plain();
-    refused(-EINVAL, "size", "16M", "state", directory, NULL, "state=", directory,
-            "of 8388608 bytes, not of 16777216", "write size=8388608", NULL);
-    refused(-EINVAL, "size", "4M", "state", directory, NULL, "not of 4194304", NULL);
+    kept_make_plain();
+    kept_refused(-EINVAL, "size", "16M", "state", kept_directory, NULL,
+                 "state=", kept_directory, "of 8388608 bytes, not of 16777216",
+                 "write size=8388608", NULL);
+    kept_refused(-EINVAL, "size", "4M", "state", kept_directory, NULL, "not of 4194304",
+                 NULL);
     load_header();
     changed.format = STATE_FORMAT + 1;
     store_changed();
-    refused(-EINVAL, "size", SIZE_TEXT, "state", directory, NULL, "of format 2",
-            "knows format 1", "name another directory", NULL);
+    kept_refused(-EINVAL, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                 "of format 2", "knows format 1", "name another directory", NULL);
     changed = header;
     changed.page_bytes = 16384;
     store_changed();
-    refused(-EINVAL, "size", SIZE_TEXT, "state", directory, NULL,
-            "pages of 16384 bytes, and here they have 4096", NULL);
+    kept_refused(-EINVAL, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                 "pages of 16384 bytes, and here they have 4096", NULL);
     store_header();
-    expect_all(open_plain());
+    kept_expect_all(kept_open_plain());
 }
 END_TEST
 
 START_TEST(a_damaged_header_is_refused)
 {
-    make_plain();
+    kept_make_plain();
     load_header();
     memset(changed.magic, 'x', sizeof changed.magic);
     store_changed();
-    refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "zslot-header",
-            "not zslot's", "delete what is in it", NULL);
+    kept_refused(-EUCLEAN, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                 "zslot-header", "not zslot's", "delete what is in it", NULL);
     changed = header;
     changed.checksum ^= 1;
     write_file("zslot-header", 0, &changed, sizeof changed);
-    refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "zslot-header",
-            "damaged", NULL);
+    kept_refused(-EUCLEAN, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                 "zslot-header", "damaged", NULL);
     store_header();
-    expect_all(open_plain());
+    kept_expect_all(kept_open_plain());
 }
 END_TEST
 
@@ -478,15 +239,15 @@ START_TEST(files_of_another_length_are_refused)
 {
     struct stat status;
 
-    make_plain();
+    kept_make_plain();
     int fd = open_file("zslot-pool");
     ck_assert_int_eq(fstat(fd, &status), 0);
     ck_assert_int_eq(ftruncate(fd, status.st_size - PAGE), 0);
-    refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "damaged",
-            "not of the length", NULL);
+    kept_refused(-EUCLEAN, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                 "damaged", "not of the length", NULL);
     ck_assert_int_eq(ftruncate(fd, status.st_size), 0);
     close(fd);
-    expect_all(open_plain());
+    kept_expect_all(kept_open_plain());
 }
 END_TEST
 
@@ -495,19 +256,19 @@ START_TEST(missing_or_empty_files_are_refused_and_not_taken_for_new_ones)
     static const char *const names[] = {"zslot-slots", "zslot-pool"};
     char path[128], aside[128];
 
-    make_plain();
+    kept_make_plain();
     for (unsigned i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-        snprintf(aside, sizeof aside, "%s/aside", directory);
+        snprintf(path, sizeof path, "%s/%s", kept_directory, names[i]);
+        snprintf(aside, sizeof aside, "%s/aside", kept_directory);
         ck_assert_int_eq(rename(path, aside), 0);
-        refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "damaged",
-                names[i], "is missing or empty", NULL);
+        kept_refused(-EUCLEAN, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                     "damaged", names[i], "is missing or empty", NULL);
         close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-        refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "damaged",
-                names[i], "is missing or empty", NULL);
+        kept_refused(-EUCLEAN, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                     "damaged", names[i], "is missing or empty", NULL);
         ck_assert_int_eq(rename(aside, path), 0);
     }
-    expect_all(open_plain());
+    kept_expect_all(kept_open_plain());
 }
 END_TEST
 
@@ -519,8 +280,8 @@ static void refused_entry(uint64_t meta, uint64_t ref)
 
     read_file("zslot-slots", 3 * SLOT_BYTES, before, sizeof before);
     write_file("zslot-slots", 3 * SLOT_BYTES, words, sizeof words);
-    refused(-EUCLEAN, "size", SIZE_TEXT, "compressor", "lz4", "state", directory, NULL,
-            "damaged", "slot ", "contradicts", NULL);
+    kept_refused(-EUCLEAN, "size", KEPT_SIZE_TEXT, "compressor", "lz4", "state",
+                 kept_directory, NULL, "damaged", "slot ", "contradicts", NULL);
     write_file("zslot-slots", 3 * SLOT_BYTES, before, sizeof before);
 }
 
@@ -528,7 +289,7 @@ START_TEST(a_damaged_table_is_refused_and_left_alone)
 {
     uint64_t slots[8][2];
 
-    make_plain();
+    kept_make_plain();
     read_file("zslot-slots", 0, slots, sizeof slots);
     refused_entry(0, 1);                              /* EMPTY with something */
     refused_entry(slots[3][0] | 7 << 2, slots[3][1]); /* no such state */
@@ -538,7 +299,7 @@ START_TEST(a_damaged_table_is_refused_and_left_alone)
     refused_entry(slots[3][0],
                   slots[4][1]); /* another slot's object, of another class */
     refused_entry(slots[2][0], slots[2][1]); /* another slot's object, of the same */
-    expect_all(open_plain());
+    kept_expect_all(kept_open_plain());
 }
 END_TEST
 
@@ -546,23 +307,23 @@ START_TEST(a_limit_below_what_there_is_is_refused)
 {
     char limit[32];
 
-    make_plain();
+    kept_make_plain();
     snprintf(limit, sizeof limit, "%llu",
-             (unsigned long long)(harness_fixed_bytes(SIZE_TEXT, "lz4") + MIB));
-    refused(-ENOSPC, "size", SIZE_TEXT, "compressor", "lz4", "memory-limit", limit,
-            "state", directory, NULL, "memory-limit=", limit,
-            "the pages of state=", "write at least memory-limit=", NULL);
-    expect_all(open_plain());
+             (unsigned long long)(harness_fixed_bytes(KEPT_SIZE_TEXT, "lz4") + MIB));
+    kept_refused(-ENOSPC, "size", KEPT_SIZE_TEXT, "compressor", "lz4", "memory-limit",
+                 limit, "state", kept_directory, NULL, "memory-limit=", limit,
+                 "the pages of state=", "write at least memory-limit=", NULL);
+    kept_expect_all(kept_open_plain());
 }
 END_TEST
 
 START_TEST(a_backing_store_left_out_is_refused)
 {
-    make_stored();
-    refused(-EINVAL, "size", SIZE_TEXT, "state", directory, NULL,
-            "state=", "on a backing store, and none is given", "write backing=PATH",
-            NULL);
-    expect_all(open_stored());
+    kept_make_stored();
+    kept_refused(-EINVAL, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                 "state=", "on a backing store, and none is given",
+                 "write backing=PATH", NULL);
+    kept_expect_all(kept_open_stored());
 }
 END_TEST
 
@@ -577,8 +338,8 @@ static void backing_refused(unsigned char *bytes, uint64_t count, const char *wo
 
     options_init(&options);
     options.backing_follows = true;
-    options_set(&options, "size", SIZE_TEXT, &reason);
-    options_set(&options, "state", directory, &reason);
+    options_set(&options, "size", KEPT_SIZE_TEXT, &reason);
+    options_set(&options, "state", kept_directory, &reason);
     options_set(&options, "memory-limit", "1G", &reason);
     ck_assert_msg(volume_open(&options, &volume, &reason) == 0, "%s", reason.text);
     ck_assert_int_eq(volume_set_backing(volume, backing, &reason), -EINVAL);
@@ -589,14 +350,14 @@ static void backing_refused(unsigned char *bytes, uint64_t count, const char *wo
 
 START_TEST(another_backing_store_is_refused)
 {
-    unsigned char *other = calloc(1, STORE_BYTES);
+    unsigned char *other = calloc(1, KEPT_STORE_BYTES);
 
-    make_stored();
-    backing_refused(other, STORE_BYTES, "not the one that");
+    kept_make_stored();
+    backing_refused(other, KEPT_STORE_BYTES, "not the one that");
     backing_header_make((struct backing_header *)(void *)other, NULL);
-    backing_refused(other, STORE_BYTES, "not the one that");
-    backing_refused(store, BACKING_BYTES_MIN / 16, "write at least backing-size=");
-    expect_all(open_stored());
+    backing_refused(other, KEPT_STORE_BYTES, "not the one that");
+    backing_refused(kept_store, BACKING_BYTES_MIN / 16, "write at least backing-size=");
+    kept_expect_all(kept_open_stored());
     free(other);
 }
 END_TEST
@@ -604,20 +365,20 @@ END_TEST
 /* It may land at any moment, even when the process that wrote it is no more. */
 START_TEST(a_header_that_was_begun_is_the_next_start_s_too)
 {
-    struct faulty *faulty = faulty_new_in(store, STORE_BYTES);
+    struct faulty *faulty = faulty_new_in(kept_store, KEPT_STORE_BYTES);
     struct state_header begun;
 
     faulty_fail(faulty, BACKING_WRITE, UINT32_MAX, -EIO);
     struct volume *volume =
-        harness_open_with(faulty_backing(faulty), "size", SIZE_TEXT, "compressor",
-                          "lz4", "memory-limit", "1G", "state", directory, NULL);
+        harness_open_with(faulty_backing(faulty), "size", KEPT_SIZE_TEXT, "compressor",
+                          "lz4", "memory-limit", "1G", "state", kept_directory, NULL);
     faulty_wait_done(faulty, BACKING_WRITE, 1);
     volume_close(volume);
     read_file("zslot-header", 0, &begun, sizeof begun);
     ck_assert_uint_eq(begun.backing_is, STATE_BACKING_BEGUN);
 
-    make_stored();
-    const struct backing_header *landed = (const struct backing_header *)store;
+    kept_make_stored();
+    const struct backing_header *landed = (const struct backing_header *)kept_store;
     ck_assert(backing_header_is_ours(landed));
     ck_assert_mem_eq(landed->identity, begun.backing, sizeof begun.backing);
 
@@ -627,7 +388,7 @@ START_TEST(a_header_that_was_begun_is_the_next_start_s_too)
     begun.backing_is = STATE_BACKING_BEGUN;
     begun.checksum = XXH3_64bits(&begun, offsetof(struct state_header, checksum));
     write_file("zslot-header", 0, &begun, sizeof begun);
-    expect_all(open_stored());
+    kept_expect_all(kept_open_stored());
     read_file("zslot-header", 0, &begun, sizeof begun);
     ck_assert_uint_eq(begun.backing_is, STATE_BACKING_KNOWN);
 }
@@ -635,58 +396,55 @@ END_TEST
 
 START_TEST(another_backing_store_will_do_when_nothing_is_stored)
 {
-    make_plain();
-    struct volume *volume = open_stored();
+    kept_make_plain();
+    struct volume *volume = kept_open_stored();
     ck_assert_int_eq(volume_writeback(volume), 0);
-    ck_assert_int_eq(volume_trim(volume, 0, SIZE), 0);
+    ck_assert_int_eq(volume_trim(volume, 0, KEPT_SIZE), 0);
     volume_close(volume);
-    model_trim(&model, 0, SIZE);
-    memset(store, 0, STORE_BYTES);
-    volume = open_stored();
-    write_pages(volume, 0, PAGES);
+    model_trim(&kept_model, 0, KEPT_SIZE);
+    memset(kept_store, 0, KEPT_STORE_BYTES);
+    volume = kept_open_stored();
+    kept_write_pages(volume, 0, KEPT_PAGES);
     ck_assert_int_eq(volume_writeback(volume), 0);
     volume_close(volume);
-    expect_all(open_stored());
+    kept_expect_all(kept_open_stored());
 }
 END_TEST
 
 START_TEST(what_is_not_on_a_tmpfs_is_refused_after_a_new_start_of_the_system)
 {
-    char on_disk[] = "unit-state.XXXXXX", kept[sizeof directory];
+    char on_disk[] = "unit-state.XXXXXX", kept[sizeof kept_directory];
     struct state_header other_boot;
     struct state state;
     struct reason reason;
 
     ck_assert_ptr_nonnull(mkdtemp(on_disk));
-    ck_assert_int_eq(state_open(&state, on_disk, SIZE, &reason), 0);
+    ck_assert_int_eq(state_open(&state, on_disk, KEPT_SIZE, &reason), 0);
     bool is_on_disk = state.is_on_disk;
     state_close(&state);
-    strcpy(kept, directory);
-    strcpy(directory, on_disk);
-    make_plain();
-    expect_all(open_plain());
+    strcpy(kept, kept_directory);
+    strcpy(kept_directory, on_disk);
+    kept_make_plain();
+    kept_expect_all(kept_open_plain());
     read_file("zslot-header", 0, &other_boot, sizeof other_boot);
     other_boot.boot ^= 1;
     other_boot.checksum =
         XXH3_64bits(&other_boot, offsetof(struct state_header, checksum));
     write_file("zslot-header", 0, &other_boot, sizeof other_boot);
     if (is_on_disk)
-        refused(-EUCLEAN, "size", SIZE_TEXT, "state", directory, NULL, "not on a tmpfs",
-                "started again", NULL);
+        kept_refused(-EUCLEAN, "size", KEPT_SIZE_TEXT, "state", kept_directory, NULL,
+                     "not on a tmpfs", "started again", NULL);
     else
-        expect_all(open_plain());
-    statedir_remove(directory);
-    strcpy(directory, kept);
+        kept_expect_all(kept_open_plain());
+    statedir_remove(kept_directory);
+    strcpy(kept_directory, kept);
 }
 END_TEST
 
-HARNESS_MAIN_WITH("unit-state", setup, teardown,
+HARNESS_MAIN_WITH("unit-state", kept_setup, kept_teardown,
                   the_next_volume_has_every_page_and_every_gauge, codecs_may_change,
                   ram_that_nothing_refers_to_is_given_back,
                   an_unfinished_first_start_is_made_anew, a_directory_is_made,
-                  a_start_that_does_not_begin_leaves_no_state,
-                  state_that_is_taken_away_while_another_waits_for_it_is_made_anew,
-                  a_start_that_does_not_begin_leaves_the_backing_store_as_it_was,
                   a_state_in_use_is_refused, another_shape_is_refused,
                   a_damaged_header_is_refused, files_of_another_length_are_refused,
                   missing_or_empty_files_are_refused_and_not_taken_for_new_ones,
