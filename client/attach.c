@@ -14,8 +14,8 @@
 #include "export-note.h"
 #include "keep.h"
 #include "kernel.h"
-#include "handshake.h"
 #include "in-use.h"
+#include "link.h"
 #include "resident.h"
 #include "swap-area.h"
 #include "why.h"
@@ -58,14 +58,15 @@ static int open_kernel(struct kernel *kernel, struct why *why)
 }
 
 /* first_dial: with --wait, as often as it takes */
-static int first_dial(struct server *server, struct export_info *info, struct why *why)
+static int first_dial(struct link_target *target, struct export_info *info,
+                      struct why *why)
 {
     struct why said = {""};
 
     for (;;) {
-        int fd = dial_lookup(server, arguments.server, why);
+        int fd = dial_lookup(&target->server, arguments.server, why);
         if (fd == 0)
-            fd = keep_dial(server, arguments.export_name, info, why);
+            fd = link_open(target, info, why);
         if (fd >= 0 || !arguments.wait)
             return fd;
         if (strcmp(why->sentence, said.sentence))
@@ -107,7 +108,7 @@ static int connect_device(struct kernel *kernel, struct keep *keep, int first,
     int result = 0;
 
     while (result == 0 && count < arguments.connections) {
-        const int fd = keep_dial(keep->server, keep->export_name, &info, why);
+        const int fd = link_open(keep->target, &info, why);
         if (fd < 0) {
             result = -1;
             break;
@@ -199,19 +200,18 @@ static int make_swap(struct why *why)
 
 static int attach(struct why *why)
 {
-    struct server server = {.request_timeout_s = arguments.request_timeout_s};
+    struct link_target target = {
+        .server = {.request_timeout_s = arguments.request_timeout_s},
+        .export_name = arguments.export_name};
     struct kernel kernel;
-    struct keep keep = {.kernel = &kernel,
-                        .server = &server,
-                        .export_name = arguments.export_name,
-                        .index = arguments.index};
+    struct keep keep = {.kernel = &kernel, .target = &target, .index = arguments.index};
 
     if (open_kernel(&kernel, why))
         return -1;
     const int lock = resident_lock(arguments.index, why);
     if (lock < 0)
         return -1;
-    const int first = first_dial(&server, &keep.export_info, why);
+    const int first = first_dial(&target, &keep.export_info, why);
     if (first < 0)
         return -1;
     if (check_export(&keep.export_info, why))

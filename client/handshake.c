@@ -7,11 +7,8 @@
 #include "handshake.h"
 
 #include <endian.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 
 #define NBDMAGIC 0x4e42444d41474943ull
 #define IHAVEOPT 0x49484156454f5054ull
@@ -64,51 +61,7 @@ struct reply_header {
     uint32_t length;
 } __attribute__((packed));
 
-static time_t deadline_s; /* of the handshake */
-
-static time_t now_s(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
-static int receive(int fd, void *buffer, size_t length, struct why *why)
-{
-    unsigned char *next = buffer;
-
-    while (length > 0) {
-        if (now_s() >= deadline_s)
-            return why_set(why, "the server takes too long to say what it has");
-        const ssize_t done = recv(fd, next, length, 0);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done == 0)
-            return why_set(why, "the server closed the connection");
-        if (done < 0)
-            return why_set(why, "the server does not answer: %s", strerror(errno));
-        next += done;
-        length -= done;
-    }
-    return 0;
-}
-
-static int transmit(int fd, const void *buffer, size_t length, struct why *why)
-{
-    const unsigned char *next = buffer;
-
-    while (length > 0) {
-        const ssize_t done = send(fd, next, length, MSG_NOSIGNAL);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return why_set(why, "cannot send: %s", strerror(errno));
-        next += done;
-        length -= done;
-    }
-    return 0;
-}
+static unsigned char payload[PAYLOAD_MAX]; /* of a reply */
 
 static uint16_t get16(const unsigned char *from)
 {
@@ -126,7 +79,7 @@ static uint64_t get64(const unsigned char *from)
 }
 
 /* begin: the greeting, both ways; tells the flags that both have */
-static int begin(int fd, unsigned *flags, struct why *why)
+static int begin(struct stream *stream, unsigned *flags, struct why *why)
 {
     struct {
         uint64_t magic;
@@ -134,7 +87,7 @@ static int begin(int fd, unsigned *flags, struct why *why)
         uint16_t flags;
     } __attribute__((packed)) greeting;
 
-    if (receive(fd, &greeting, sizeof greeting, why))
+    if (stream_receive(stream, &greeting, sizeof greeting, why))
         return -1;
     if (be64toh(greeting.magic) != NBDMAGIC)
         return why_set(why, "this is not an NBD server");
@@ -145,37 +98,37 @@ static int begin(int fd, unsigned *flags, struct why *why)
     *flags = be16toh(greeting.flags) & (FIXED_NEWSTYLE | NO_ZEROES);
 
     const uint32_t answer = htobe32(*flags);
-    return transmit(fd, &answer, sizeof answer, why);
+    return stream_send(stream, &answer, sizeof answer, why);
 }
 
 /* send_option: "data" may be NULL when it has no length */
-static int send_option(int fd, uint32_t option, const void *data, size_t length,
-                       struct why *why)
+static int send_option(struct stream *stream, uint32_t option, const void *data,
+                       size_t length, struct why *why)
 {
     const struct option_header header = {htobe64(IHAVEOPT), htobe32(option),
                                          htobe32(length)};
 
-    if (transmit(fd, &header, sizeof header, why))
+    if (stream_send(stream, &header, sizeof header, why))
         return -1;
-    return transmit(fd, data, length, why);
+    return stream_send(stream, data, length, why);
 }
 
 /* With servers that know nothing else. An export that they do not have ends the connection. */
-static int ask_by_export_name(int fd, const char *name, unsigned flags,
+static int ask_by_export_name(struct stream *stream, const char *name, unsigned flags,
                               struct export_info *info, struct why *why)
 {
     unsigned char answer[10 + 124];
 
-    if (send_option(fd, OPT_EXPORT_NAME, name, strlen(name), why))
+    if (send_option(stream, OPT_EXPORT_NAME, name, strlen(name), why))
         return -1;
-    if (receive(fd, answer, flags & NO_ZEROES ? 10 : sizeof answer, why))
+    if (stream_receive(stream, answer, flags & NO_ZEROES ? 10 : sizeof answer, why))
         return -1;
     info->size_bytes = get64(answer);
     info->flags = get16(answer + 8);
     return 0;
 }
 
-static int send_go(int fd, const char *name, struct why *why)
+static int send_go(struct stream *stream, const char *name, struct why *why)
 {
     static const uint16_t wanted[] = {INFO_NAME, INFO_DESCRIPTION, INFO_BLOCK_SIZE};
     static unsigned char data[4 + HANDSHAKE_NAME_MAX + 2 + sizeof wanted];
@@ -194,7 +147,7 @@ static int send_go(int fd, const char *name, struct why *why)
         *next++ = 0;
         *next++ = wanted[i];
     }
-    return send_option(fd, OPT_GO, data, next - data, why);
+    return send_option(stream, OPT_GO, data, next - data, why);
 }
 
 static void keep_text(char *to, const unsigned char *text, size_t length)
@@ -206,28 +159,28 @@ static void keep_text(char *to, const unsigned char *text, size_t length)
 }
 
 /* take_info: one of the things that were asked for, or any other that the server likes to tell */
-static void take_info(const unsigned char *payload, size_t length,
+static void take_info(const unsigned char *said, size_t length,
                       struct export_info *info, bool *has_size)
 {
     if (length < 2)
         return;
-    switch (get16(payload)) {
+    switch (get16(said)) {
     case INFO_EXPORT:
         if (length == 12) {
-            info->size_bytes = get64(payload + 2);
-            info->flags = get16(payload + 10);
+            info->size_bytes = get64(said + 2);
+            info->flags = get16(said + 10);
             *has_size = true;
         }
         break;
     case INFO_NAME:
-        keep_text(info->name, payload + 2, length - 2);
+        keep_text(info->name, said + 2, length - 2);
         break;
     case INFO_DESCRIPTION:
-        keep_text(info->description, payload + 2, length - 2);
+        keep_text(info->description, said + 2, length - 2);
         break;
     case INFO_BLOCK_SIZE:
         if (length == 14)
-            info->minimum_block_bytes = get32(payload + 2);
+            info->minimum_block_bytes = get32(said + 2);
         break;
     }
 }
@@ -255,25 +208,33 @@ static int refused(uint32_t type, const unsigned char *text, size_t length,
                    (int)(length < 160 ? length : 160), (const char *)text);
 }
 
+/* receive_reply: to that option; what it carries, in "payload" */
+static int receive_reply(struct stream *stream, uint32_t option, uint32_t *type,
+                         uint32_t *length, struct why *why)
+{
+    struct reply_header header;
+
+    if (stream_receive(stream, &header, sizeof header, why))
+        return -1;
+    *type = be32toh(header.type);
+    *length = be32toh(header.length);
+    if (be64toh(header.magic) != REPLY_MAGIC || be32toh(header.option) != option ||
+        *length > sizeof payload)
+        return why_set(why, "the server does not keep to the protocol");
+    return stream_receive(stream, payload, *length, why);
+}
+
 /* ask_by_go: 0, -1, or 1 if the server does not know this option */
-static int ask_by_go(int fd, const char *name, struct export_info *info,
+static int ask_by_go(struct stream *stream, const char *name, struct export_info *info,
                      struct why *why)
 {
-    static unsigned char payload[PAYLOAD_MAX];
-    struct reply_header header;
+    uint32_t type, length;
     bool has_size = false;
 
-    if (send_go(fd, name, why))
+    if (send_go(stream, name, why))
         return -1;
     for (unsigned replies = 0; replies < REPLIES_MAX; replies++) {
-        if (receive(fd, &header, sizeof header, why))
-            return -1;
-        const uint32_t type = be32toh(header.type);
-        const uint32_t length = be32toh(header.length);
-        if (be64toh(header.magic) != REPLY_MAGIC || be32toh(header.option) != OPT_GO ||
-            length > sizeof payload)
-            return why_set(why, "the server does not keep to the protocol");
-        if (receive(fd, payload, length, why))
+        if (receive_reply(stream, OPT_GO, &type, &length, why))
             return -1;
         if (type == REP_UNSUPPORTED)
             return 1;
@@ -288,20 +249,20 @@ static int ask_by_go(int fd, const char *name, struct export_info *info,
         why, "the server does not keep to the protocol: it does not come to an end");
 }
 
-int handshake(int fd, const char *name, struct export_info *info, struct why *why)
+int handshake(struct stream *stream, const char *name, struct export_info *info,
+              struct why *why)
 {
     unsigned flags = 0;
     int result = 1;
 
-    deadline_s = now_s() + HANDSHAKE_S;
     memset(info, 0, sizeof *info);
     info->minimum_block_bytes = 1;
-    if (begin(fd, &flags, why))
+    if (begin(stream, &flags, why))
         return -1;
     if (flags & FIXED_NEWSTYLE)
-        result = ask_by_go(fd, name, info, why);
+        result = ask_by_go(stream, name, info, why);
     if (result == 1)
-        result = ask_by_export_name(fd, name, flags, info, why);
+        result = ask_by_export_name(stream, name, flags, info, why);
     return result;
 }
 

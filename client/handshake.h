@@ -1,6 +1,6 @@
 /* handshake.h - what is said on a connection before its socket is handed to the kernel
  *
- * Owns:    nothing: a socket is borrowed.
+ * Owns:    nothing: a stream is borrowed.
  * Called:  on each new connection, by one thread.
  * Locks:   nothing.
  * Never:   allocates, or asks for what Linux's client does not understand (structured replies).
@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "stream.h"
 #include "why.h"
 
 enum { HANDSHAKE_NAME_MAX = 4096, HANDSHAKE_IDENTITY_MAX = 256, HANDSHAKE_S = 30 };
@@ -33,8 +34,9 @@ struct export_info {
     char description[HANDSHAKE_IDENTITY_MAX];
 };
 
-/* Ends within HANDSHAKE_S, and what one receiving may take on that socket. */
-int handshake(int socket, const char *name, struct export_info *info, struct why *why);
+/* To be opened with HANDSHAKE_S. */
+int handshake(struct stream *stream, const char *name, struct export_info *info,
+              struct why *why);
 
 /* -1, and why, if "now" cannot be what "before" was, or cannot do what that could.  Who has one
  * connection does not need HANDSHAKE_MULTI_CONN, and takes it out of "before". */

@@ -15,21 +15,6 @@
 
 enum outcome { CONNECTED, AGAIN, GONE };
 
-int keep_dial(const struct server *server, const char *export_name,
-              struct export_info *info, struct why *why)
-{
-    const int fd = dial(server, why);
-
-    if (fd < 0)
-        return -1;
-    if (handshake(fd, export_name, info, why)) {
-        close(fd);
-        return -1;
-    }
-    dial_done(fd);
-    return fd;
-}
-
 static uint64_t now_ms(void)
 {
     struct timespec now;
@@ -42,7 +27,7 @@ static uint64_t now_ms(void)
 static enum outcome connect_one(struct keep *keep, struct why *why)
 {
     struct export_info info;
-    const int fd = keep_dial(keep->server, keep->export_name, &info, why);
+    const int fd = link_open(keep->target, &info, why);
 
     if (fd < 0)
         return AGAIN;

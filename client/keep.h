@@ -15,25 +15,19 @@
 #ifndef CLIENT_KEEP_H
 #define CLIENT_KEEP_H
 
-#include "dial.h"
 #include "kernel.h"
-#include "handshake.h"
+#include "link.h"
 
 enum { KEEP_DELAY_MIN_MS = 100, KEEP_DELAY_MAX_MS = 5000, KEEP_LOOK_MS = 10000 };
 
 struct keep {
     struct kernel *kernel;
-    const struct server *server;
-    const char *export_name;
+    const struct link_target *target;
     struct export_info export_info; /* what it was at the start */
     uint32_t index;
     unsigned connections;
     unsigned dead; /* how many links have to be made again */
 };
-
-/* A connection to the server that has been negotiated, or -1. */
-int keep_dial(const struct server *server, const char *export_name,
-              struct export_info *info, struct why *why);
 
 /* Returns when the device is not connected any more. */
 void keep_run(struct keep *keep);

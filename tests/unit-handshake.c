@@ -91,8 +91,11 @@ static void reply_export(void)
 
 static int run(const char *name)
 {
+    struct stream stream;
+
     shutdown(server, SHUT_WR);
-    return handshake(client, name, &info, &why);
+    stream_open(&stream, client, HANDSHAKE_S);
+    return handshake(&stream, name, &info, &why);
 }
 
 static void refused(const char *word)
