@@ -8,22 +8,8 @@ need nbdinfo nbdcopy certtool psktool zstd jq
 
 # --- what both sides have ---
 
-# certify NAME WORD...: NAME-key.pem and NAME-cert.pem, signed by $ca
-ca=
-certify() {
-    local one=$1
-    shift
-    printf '%s\n' "$@" >template
-    certtool --generate-privkey --key-type=ecdsa --outfile "$one-key.pem" 2>/dev/null
-    if [ -z "$ca" ]; then
-        certtool --generate-self-signed --load-privkey "$one-key.pem" --template template \
-            --outfile "$one-cert.pem" 2>/dev/null
-    else
-        certtool --generate-certificate --load-privkey "$one-key.pem" --template template \
-            --load-ca-certificate "$ca-cert.pem" --load-ca-privkey "$ca-key.pem" \
-            --outfile "$one-cert.pem" 2>/dev/null
-    fi
-}
+# shellcheck source=tests/certify.sh
+source "$srcdir/tests/certify.sh"
 mkdir pki foreign half
 certify pki/ca 'cn = us' ca cert_signing_key
 ca=pki/ca
