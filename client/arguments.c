@@ -42,6 +42,13 @@ static const char usage[] =
     "  -s, --swap                   make a swap area, if there is nothing else, and "
     "use it\n"
     "  -p, --priority=N             of the swap area, 0 to 32767 (100)\n"
+    "  -C, --tls-certificates=DIRECTORY\n"
+    "                               TLS: whom to trust, and our own certificate if "
+    "there "
+    "is one\n"
+    "  -H, --tls-hostname=NAME      what the server's certificate is for (HOST)\n"
+    "  -k, --tls-psk=FILE           TLS: names and keys that both sides know\n"
+    "  -u, --tls-username=NAME      which of them (the first)\n"
     "  -w, --wait                   wait for a server that is not there yet\n"
     "  -a, --adopt                  look after a device that is connected, but by "
     "nobody\n"
@@ -57,6 +64,10 @@ static const struct option options[] = {
     {"dead-timeout", required_argument, NULL, 'T'},
     {"swap", no_argument, NULL, 's'},
     {"priority", required_argument, NULL, 'p'},
+    {"tls-certificates", required_argument, NULL, 'C'},
+    {"tls-hostname", required_argument, NULL, 'H'},
+    {"tls-psk", required_argument, NULL, 'k'},
+    {"tls-username", required_argument, NULL, 'u'},
     {"wait", no_argument, NULL, 'w'},
     {"adopt", no_argument, NULL, 'a'},
     {"detach", no_argument, NULL, 'd'},
@@ -92,6 +103,14 @@ static uint64_t number(const char *name, const char *text, uint64_t least,
               name, text, (unsigned long long)least, (unsigned long long)most, name,
               (unsigned long long)usual);
     return value;
+}
+
+/* word: "what" is what it should name */
+static const char *word(const char *name, const char *what, const char *text)
+{
+    if (*text == '\0')
+        wrong("--%s=: it names no %s", name, what);
+    return text;
 }
 
 /* device_index: of /dev/nbdN or nbdN */
@@ -135,6 +154,18 @@ static void take_option(struct arguments *arguments, int option)
     case 'p':
         arguments->priority = number("priority", optarg, 0, 32767, PRIORITY);
         break;
+    case 'C':
+        arguments->tls.certificates = word("tls-certificates", "directory", optarg);
+        break;
+    case 'H':
+        arguments->tls.hostname = word("tls-hostname", "server", optarg);
+        break;
+    case 'k':
+        arguments->tls.psk = word("tls-psk", "file", optarg);
+        break;
+    case 'u':
+        arguments->tls.username = word("tls-username", "key", optarg);
+        break;
     case 'w':
         arguments->wait = true;
         break;
@@ -165,12 +196,33 @@ static void check_together(const struct arguments *arguments, const bool *given)
                   option->name);
     if (given['p'] && !arguments->swap)
         wrong("--priority: it is about the swap area; write --swap too");
+    if (given['C'] && given['k'])
+        wrong("--tls-psk: a key stands in the place of certificates; leave "
+              "--tls-certificates out");
+    if (given['H'] && !given['C'])
+        wrong("--tls-hostname: it is about certificates; write "
+              "--tls-certificates=DIRECTORY too");
+    if (given['u'] && !given['k'])
+        wrong("--tls-username: it is about keys; write --tls-psk=FILE too");
+}
+
+static void check_server(const struct arguments *arguments)
+{
+    struct why why;
+
+    if (dial_check(arguments->server, &why))
+        wrong("%s", why.sentence);
+    if (dial_is_path(arguments->server) &&
+        (arguments->tls.certificates || arguments->tls.psk))
+        wrong(
+            "%s: the kernel does TLS over TCP only; write HOST:PORT, or leave --tls-%s "
+            "out",
+            arguments->server, arguments->tls.psk ? "psk" : "certificates");
 }
 
 void arguments_read(struct arguments *arguments, int argc, char **argv)
 {
     bool given[UCHAR_MAX + 1] = {false};
-    struct why why;
     int option;
 
     *arguments = (struct arguments){
@@ -180,8 +232,8 @@ void arguments_read(struct arguments *arguments, int argc, char **argv)
         .dead_timeout_s = DEAD_TIMEOUT_S,
         .priority = PRIORITY,
     };
-    while ((option = getopt_long(argc, argv, "n:c:t:T:sp:wadhV", options, NULL)) !=
-           -1) {
+    while ((option = getopt_long(argc, argv, "n:c:t:T:sp:C:H:k:u:wadhV", options,
+                                 NULL)) != -1) {
         given[option & UCHAR_MAX] = true;
         take_option(arguments, option);
     }
@@ -195,8 +247,7 @@ void arguments_read(struct arguments *arguments, int argc, char **argv)
         if (argc != 2)
             wrong("it takes two arguments, the server and the device");
         arguments->server = *argv++;
-        if (dial_check(arguments->server, &why))
-            wrong("%s", why.sentence);
+        check_server(arguments);
     }
     arguments->index = device_index(*argv);
 }

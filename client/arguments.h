@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tls.h"
+
 enum { CONNECTIONS_MAX = 16 };
 
 struct arguments {
@@ -23,6 +25,7 @@ struct arguments {
     uint64_t request_timeout_s;
     uint64_t dead_timeout_s;
     int priority;
+    struct tls_settings tls; /* without certificates and psk: none */
     bool detach;
     bool swap;
     bool wait;

@@ -15,9 +15,12 @@
 #include "keep.h"
 #include "kernel.h"
 #include "in-use.h"
+#include "ktls.h"
 #include "link.h"
+#include "reserve.h"
 #include "resident.h"
 #include "swap-area.h"
+#include "tls.h"
 #include "why.h"
 
 #include <signal.h>
@@ -55,6 +58,21 @@ static int open_kernel(struct kernel *kernel, struct why *why)
     if (!kernel_has_device(arguments.index))
         return why_set(why, "there is no %s: modprobe nbd", device);
     return kernel_open(kernel, why);
+}
+
+/* open_tls: *TLS stays NULL without it */
+static int open_tls(struct tls **tls, struct why *why)
+{
+    static char host[DIAL_HOST_MAX];
+    struct tls_settings settings = arguments.tls;
+
+    if (settings.certificates == NULL && settings.psk == NULL)
+        return 0;
+    if (settings.hostname == NULL) {
+        dial_host(arguments.server, host);
+        settings.hostname = host;
+    }
+    return tls_open(&settings, tls, why);
 }
 
 /* first_dial: with --wait, as often as it takes */
@@ -167,6 +185,8 @@ static pid_t start_resident(struct keep *keep, int lock, struct why *why)
         return why_set(why, "cannot fork");
     if (pid == 0) {
         close(ready[0]);
+        if (keep->target->tls)
+            reserve_memory();
         resident_become(arguments.index);
         resident_sign(lock);
         (void)!write(ready[1], "", 1);
@@ -206,7 +226,11 @@ static int attach(struct why *why)
     struct kernel kernel;
     struct keep keep = {.kernel = &kernel, .target = &target, .index = arguments.index};
 
+    if (open_tls(&target.tls, why))
+        return -1;
     if (open_kernel(&kernel, why))
+        return -1;
+    if (target.tls && ktls_check(why))
         return -1;
     const int lock = resident_lock(arguments.index, why);
     if (lock < 0)

@@ -100,12 +100,26 @@ static int check_path(const char *target, struct why *why)
     return 0;
 }
 
+bool dial_is_path(const char *target)
+{
+    return strchr(target, '/') != NULL;
+}
+
+void dial_host(const char *target, char host[DIAL_HOST_MAX])
+{
+    const char *port;
+
+    host[0] = '\0';
+    if (!dial_is_path(target))
+        split(target, host, DIAL_HOST_MAX, &port);
+}
+
 int dial_check(const char *target, struct why *why)
 {
     const char *port;
-    char host[256];
+    char host[DIAL_HOST_MAX];
 
-    if (strchr(target, '/'))
+    if (dial_is_path(target))
         return check_path(target, why);
     if (*target == '[' && !strchr(target, ']'))
         return why_set(why,
@@ -124,12 +138,12 @@ int dial_lookup(struct server *server, const char *target, struct why *why)
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *list;
     const char *port;
-    char host[256];
+    char host[DIAL_HOST_MAX];
 
     server->count = 0;
     if (dial_check(target, why))
         return -1;
-    if (strchr(target, '/'))
+    if (dial_is_path(target))
         return lookup_path(server, target, why);
     split(target, host, sizeof host, &port);
     const int error = getaddrinfo(host, port, &hints, &list);

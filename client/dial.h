@@ -11,12 +11,18 @@
 #ifndef CLIENT_DIAL_H
 #define CLIENT_DIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 #include "why.h"
 
-enum { DIAL_ADDRESSES_MAX = 8, DIAL_TIMEOUT_S = 10, DIAL_UNHEARD_MAX_MS = 30000 };
+enum {
+    DIAL_HOST_MAX = 256,
+    DIAL_ADDRESSES_MAX = 8,
+    DIAL_TIMEOUT_S = 10,
+    DIAL_UNHEARD_MAX_MS = 30000
+};
 
 struct address {
     struct sockaddr_storage socket;
@@ -34,6 +40,12 @@ int dial_lookup(struct server *server, const char *target, struct why *why);
 
 /* What of that can be told without looking it up. */
 int dial_check(const char *target, struct why *why);
+
+/* The HOST or ADDRESS of one that dial_check() has found well; a path has none. */
+void dial_host(const char *target, char host[DIAL_HOST_MAX]);
+
+/* Whether it is a path. */
+bool dial_is_path(const char *target);
 
 /* A connected socket, whose sends and receives end after DIAL_TIMEOUT_S, or -1. One by TCP is given up when
  * the other end has not been heard of for two thirds of request_timeout_s, or DIAL_UNHEARD_MAX_MS if

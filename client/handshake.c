@@ -20,6 +20,7 @@ enum {
     NO_ZEROES = 2,
 
     OPT_EXPORT_NAME = 1,
+    OPT_STARTTLS = 5,
     OPT_GO = 7,
 
     REP_ACK = 1,
@@ -195,7 +196,7 @@ static int refused(uint32_t type, const unsigned char *text, size_t length,
         what = "the server does not let us";
         break;
     case REP_TLS_REQUIRED:
-        what = "the server wants TLS, which the kernel cannot do: use a tunnel";
+        what = "the server wants TLS: write --tls-certificates or --tls-psk";
         break;
     case REP_UNKNOWN:
         what = "the server has no such export";
@@ -249,8 +250,23 @@ static int ask_by_go(struct stream *stream, const char *name, struct export_info
         why, "the server does not keep to the protocol: it does not come to an end");
 }
 
-int handshake(struct stream *stream, const char *name, struct export_info *info,
-              struct why *why)
+/* ask_for_tls: nothing that was said before it counts */
+static int ask_for_tls(struct stream *stream, struct tls *tls, struct why *why)
+{
+    uint32_t type, length;
+
+    if (send_option(stream, OPT_STARTTLS, NULL, 0, why) ||
+        receive_reply(stream, OPT_STARTTLS, &type, &length, why))
+        return -1;
+    if (type == REP_UNSUPPORTED || type == REP_POLICY)
+        return why_set(why, "the server does not do TLS");
+    if (type != REP_ACK)
+        return refused(type, payload, length, why);
+    return stream_start_tls(stream, tls, why);
+}
+
+int handshake(struct stream *stream, struct tls *tls, const char *name,
+              struct export_info *info, struct why *why)
 {
     unsigned flags = 0;
     int result = 1;
@@ -258,6 +274,10 @@ int handshake(struct stream *stream, const char *name, struct export_info *info,
     memset(info, 0, sizeof *info);
     info->minimum_block_bytes = 1;
     if (begin(stream, &flags, why))
+        return -1;
+    if (tls && !(flags & FIXED_NEWSTYLE))
+        return why_set(why, "the server does not do TLS: it knows no such option");
+    if (tls && ask_for_tls(stream, tls, why))
         return -1;
     if (flags & FIXED_NEWSTYLE)
         result = ask_by_go(stream, name, info, why);

@@ -3,7 +3,8 @@
  * Owns:    nothing: a stream is borrowed.
  * Called:  on each new connection, by one thread.
  * Locks:   nothing.
- * Never:   allocates, or asks for what Linux's client does not understand (structured replies).
+ * Never:   allocates, but for what TLS does, or asks for what Linux's client does not understand
+ *          (structured replies).
  *
  * Fixed newstyle negotiation with NBD_OPT_GO, or NBD_OPT_EXPORT_NAME with servers that do not know
  * that. libnbd would do the same, but it cannot give its socket away once requests may be sent, and
@@ -34,9 +35,9 @@ struct export_info {
     char description[HANDSHAKE_IDENTITY_MAX];
 };
 
-/* To be opened with HANDSHAKE_S. */
-int handshake(struct stream *stream, const char *name, struct export_info *info,
-              struct why *why);
+/* To be opened with HANDSHAKE_S. With TLS, or NULL, before anything is asked for. */
+int handshake(struct stream *stream, struct tls *tls, const char *name,
+              struct export_info *info, struct why *why);
 
 /* -1, and why, if "now" cannot be what "before" was, or cannot do what that could.  Who has one
  * connection does not need HANDSHAKE_MULTI_CONN, and takes it out of "before". */

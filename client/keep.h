@@ -3,7 +3,7 @@
  * Owns:    nothing; works with what it is given.
  * Called:  by the resident process, as all that it does.
  * Locks:   nothing.
- * Never:   allocates, gives up, or takes a server whose export is not the one it began with.
+ * Never:   allocates (but for TLS: link.h), gives up, or takes a server whose export is not the one it began with.
  *
  *   all links alive   --the kernel tells of a dead one-->   dial
  *   dial              --connected, the same export-->       kernel_replace(), one fewer to go

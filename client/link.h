@@ -3,7 +3,11 @@
  * Owns:    nothing; the socket is the caller's.
  * Called:  at the start, and whenever the kernel has lost a connection, by one thread.
  * Locks:   nothing.
- * Never:   allocates.
+ * Never:   allocates, but for what GnuTLS does in a TLS handshake, for which reserve.h has memory.
+ *
+ *   dial.h      connects a socket
+ *   handshake   agrees on TLS (tls.h), and on the export
+ *   ktls.h      gives the keys to the kernel
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -16,6 +20,7 @@
 struct link_target {
     struct server server;
     const char *export_name;
+    struct tls *tls; /* NULL: in the clear */
 };
 
 /* A socket on which requests can be sent, or -1. */

@@ -6,6 +6,7 @@
 
 #include "stream.h"
 #include "deadline.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,9 +16,11 @@ void stream_open(struct stream *stream, int socket, time_t seconds)
 {
     stream->socket = socket;
     stream->deadline_s = deadline_in(seconds);
+    stream->tls = NULL;
 }
 
-int stream_receive(struct stream *stream, void *buffer, size_t length, struct why *why)
+static int receive_clear(const struct stream *stream, void *buffer, size_t length,
+                         struct why *why)
 {
     unsigned char *next = buffer;
 
@@ -37,8 +40,8 @@ int stream_receive(struct stream *stream, void *buffer, size_t length, struct wh
     return 0;
 }
 
-int stream_send(struct stream *stream, const void *buffer, size_t length,
-                struct why *why)
+static int send_clear(const struct stream *stream, const void *buffer, size_t length,
+                      struct why *why)
 {
     const unsigned char *next = buffer;
 
@@ -52,4 +55,34 @@ int stream_send(struct stream *stream, const void *buffer, size_t length,
         length -= done;
     }
     return 0;
+}
+
+int stream_receive(struct stream *stream, void *buffer, size_t length, struct why *why)
+{
+    return stream->tls ? tls_receive(stream->tls, buffer, length, why)
+                       : receive_clear(stream, buffer, length, why);
+}
+
+int stream_send(struct stream *stream, const void *buffer, size_t length,
+                struct why *why)
+{
+    return stream->tls ? tls_send(stream->tls, buffer, length, why)
+                       : send_clear(stream, buffer, length, why);
+}
+
+int stream_start_tls(struct stream *stream, struct tls *tls, struct why *why)
+{
+    return tls_start(tls, stream->socket, stream->deadline_s, &stream->tls, why);
+}
+
+int stream_give_to_kernel(struct stream *stream, struct why *why)
+{
+    return stream->tls ? tls_give_to_kernel(stream->tls, why) : 0;
+}
+
+void stream_close(struct stream *stream)
+{
+    if (stream->tls)
+        tls_end(stream->tls);
+    stream->tls = NULL;
 }

@@ -47,6 +47,21 @@ says 2 '--detach --swap /dev/nbd0' 'leave --swap out'
 says 2 '--detach --adopt /dev/nbd0' 'leave --adopt out'
 says 2 '-d -n foo -c 3 /dev/nbd0' 'leave --export out'
 says 2 '-p 5 host /dev/nbd0' 'write --swap too'
+says 2 '-k keys -C pki host /dev/nbd0' 'leave --tls-certificates out'
+says 2 '-H name host /dev/nbd0' 'write --tls-certificates=DIRECTORY too'
+says 2 '-H name -k keys host /dev/nbd0' 'write --tls-certificates=DIRECTORY too'
+says 2 '-u name -C pki host /dev/nbd0' 'write --tls-psk=FILE too'
+says 2 '--tls-psk= host /dev/nbd0' '--tls-psk=: it names no file'
+says 2 '--tls-certificates= host /dev/nbd0' 'it names no directory'
+says 2 '-k keys /run/x /dev/nbd0' '/run/x: the kernel does TLS over TCP only' 'leave --tls-psk out'
+says 2 '-C pki /run/x /dev/nbd0' 'leave --tls-certificates out'
+
+# what_tls_needs_is_looked_for_before_the_device; io-attach-tls.sh has more of it
+says 1 '-k nowhere host /dev/nbd4095' '--tls-psk=nowhere: No such file'
+says 1 '-C nowhere host /dev/nbd4095' 'ca-cert.pem: No such file'
+mkdir library
+: >library/libgnutls.so.30
+LD_LIBRARY_PATH=$PWD/library says 1 '-k keys host /dev/nbd4095' 'done by GnuTLS, which is not there' libgnutls.so.30
 
 # a_server_that_can_be_none_is_refused before the device is looked for
 says 2 'localhost:abc /dev/nbd4095' 'localhost:abc: abc is no port' 'from 1 to 65535' 10809

@@ -70,6 +70,24 @@ START_TEST(port_may_be_left_out)
 }
 END_TEST
 
+static void is_host(const char *target, const char *expected)
+{
+    char host[DIAL_HOST_MAX] = "before";
+
+    dial_host(target, host);
+    ck_assert_str_eq(host, expected);
+}
+
+START_TEST(host_is_told_without_its_port)
+{
+    is_host("192.0.2.1", "192.0.2.1");
+    is_host("swap.example.com:10810", "swap.example.com");
+    is_host("2001:db8::1", "2001:db8::1");
+    is_host("[2001:db8::1]:10810", "2001:db8::1");
+    is_host("/run/socket", "");
+}
+END_TEST
+
 START_TEST(what_is_no_address_is_refused)
 {
     static const char *const wrong[] = {"",
@@ -206,7 +224,7 @@ START_TEST(connection_is_dead_before_its_requests_time_out)
 END_TEST
 
 HARNESS_MAIN_WITH("unit-dial", setup, teardown, port_may_be_left_out,
-                  what_is_no_address_is_refused, long_paths_are_refused,
-                  relative_paths_begin_here_for_ever, server_is_there_or_not,
-                  timeouts_are_for_the_negotiation_only,
+                  host_is_told_without_its_port, what_is_no_address_is_refused,
+                  long_paths_are_refused, relative_paths_begin_here_for_ever,
+                  server_is_there_or_not, timeouts_are_for_the_negotiation_only,
                   connection_is_dead_before_its_requests_time_out)

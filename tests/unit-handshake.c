@@ -20,6 +20,7 @@ enum {
     ACK = 1,
     INFO = 3,
     UNSUPPORTED = 1,
+    POLICY = 2,
     TLS_REQUIRED = 5,
     UNKNOWN = 6,
     SIZE = 1 << 20,
@@ -27,6 +28,7 @@ enum {
 };
 
 static int client, server;
+static struct tls *tls;
 static struct export_info info;
 static struct why why;
 
@@ -37,6 +39,7 @@ static void setup(void)
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     client = pair[0];
     server = pair[1];
+    tls = NULL;
     memset(&why, 0, sizeof why);
 }
 
@@ -68,13 +71,18 @@ static void greet(unsigned flags)
     put_number(flags, 2);
 }
 
-static void reply(uint32_t type, const void *payload, size_t length)
+static void reply_to(uint32_t option, uint32_t type, const void *payload, size_t length)
 {
     put_number(0x3e889045565a9, 8);
-    put_number(7, 4);
+    put_number(option, 4);
     put_number(type, 4);
     put_number(length, 4);
     put(payload, length);
+}
+
+static void reply(uint32_t type, const void *payload, size_t length)
+{
+    reply_to(7, type, payload, length);
 }
 
 static void reply_error(uint32_t error, const char *text)
@@ -95,7 +103,7 @@ static int run(const char *name)
 
     shutdown(server, SHUT_WR);
     stream_open(&stream, client, HANDSHAKE_S);
-    return handshake(&stream, name, &info, &why);
+    return handshake(&stream, tls, name, &info, &why);
 }
 
 static void refused(const char *word)
@@ -187,11 +195,54 @@ START_TEST(refusals_are_told)
 }
 END_TEST
 
-START_TEST(tls_is_not_for_the_kernel)
+START_TEST(who_wants_tls_is_told_how)
 {
     greet(FIXED);
     reply_error(TLS_REQUIRED, "");
-    refused("TLS");
+    refused("the server wants TLS: write --tls-certificates");
+}
+END_TEST
+
+/* want_tls: of a server that has none nothing else is asked */
+static void want_tls(void)
+{
+    tls = (struct tls *)&why; /* looked into by nobody */
+}
+
+START_TEST(tls_is_asked_for_before_anything_else)
+{
+    want_tls();
+    greet(FIXED | NO_ZEROES);
+    reply_to(5, 1u << 31 | UNSUPPORTED, "", 0);
+    refused("the server does not do TLS");
+    heard("\0\0\0\x03IHAVEOPT\0\0\0\x05\0\0\0\0", 20);
+    ck_assert_int_eq(recv(server, &info, 1, MSG_DONTWAIT), -1);
+}
+END_TEST
+
+START_TEST(who_is_not_let_into_tls_is_told)
+{
+    want_tls();
+    greet(FIXED);
+    reply_to(5, 1u << 31 | POLICY, "", 0);
+    refused("the server does not do TLS");
+}
+END_TEST
+
+START_TEST(newstyle_that_is_not_fixed_has_no_tls)
+{
+    want_tls();
+    greet(NO_ZEROES);
+    refused("the server does not do TLS");
+}
+END_TEST
+
+START_TEST(an_answer_to_something_else_is_no_tls)
+{
+    want_tls();
+    greet(FIXED);
+    reply(ACK, "", 0);
+    refused("protocol");
 }
 END_TEST
 
@@ -289,7 +340,10 @@ END_TEST
 HARNESS_MAIN_WITH("unit-handshake", setup, teardown, size_and_identity_are_told,
                   long_texts_are_cut, servers_without_go_are_asked_by_name,
                   newstyle_that_is_not_fixed_is_asked_by_name, refusals_are_told,
-                  tls_is_not_for_the_kernel, oldstyle_is_refused,
+                  who_wants_tls_is_told_how, tls_is_asked_for_before_anything_else,
+                  who_is_not_let_into_tls_is_told,
+                  newstyle_that_is_not_fixed_has_no_tls,
+                  an_answer_to_something_else_is_no_tls, oldstyle_is_refused,
                   other_servers_are_refused, server_that_closes_is_told,
                   lengths_beyond_the_protocol_are_refused,
                   infos_of_odd_lengths_are_not_read, infos_without_an_end_are_refused,
