@@ -1,10 +1,12 @@
 # host.sh - what the cases share on the host; sourced by them, not run
 #
 # A case is a script: what it defines as guest() runs in the guest, whose RAM is memory_mib, with
-# the kernel's modules and the programs that it names; on_mark() is what the host does when the
+# the kernel's modules, the programs and the libraries that it names; on_mark() is what the host does when the
 # guest has come to a mark. serve (tests/functions.sh) starts a server, boot runs the guest to its
 # end. The first server that was started is the guest's 10.0.2.100, the second 10.0.2.101, both at
 # port 10809, and there is nothing else in its network.
+#
+# Files are put into the guest's /etc. What serve_zslot starts has server_options too.
 #
 # guest() may use touched_mib and passes of the case; the rest of its shell is not there.
 #
@@ -27,7 +29,10 @@ touched_mib=
 passes=
 modules=
 programs=
+libraries=
+files=
 verdict=
+server_options=()
 declare -A figures
 image=$directory/image
 
@@ -65,8 +70,9 @@ trap stop_guest EXIT
 serve_zslot() {
     local number=${#servers[@]}
     case $face in
-    nbdkit) serve -D zslot.stats=1 -D zslot.check=1 zslot "$@" ;;
-    zslotd) NBDKIT=$builddir/tests/run-zslotd serve zslot "$@" control="$directory/control$number" ;;
+    nbdkit) serve "${server_options[@]}" -D zslot.stats=1 -D zslot.check=1 zslot "$@" ;;
+    zslotd) NBDKIT=$builddir/tests/run-zslotd serve "${server_options[@]}" zslot "$@" \
+        control="$directory/control$number" ;;
     *) fail "ZSLOT_VM_FACE=$face: neither nbdkit nor zslotd" ;;
     esac
     mv log "log$number"
@@ -112,9 +118,15 @@ on_mark() {
 
 # put_program PROGRAM: into the image, with its libraries
 put_program() {
-    local path library
+    local path
     path=$(command -v "$1") || fail "there is no $1"
     cp -L "$path" "$image/usr/sbin/"
+    put_libraries "$path"
+}
+
+# put_libraries FILE: those that it needs
+put_libraries() {
+    local path=$1 library
     {
         ldd "$path" | grep -o '/[^ ]*'
         # Which the C library loads by itself when a thread is cancelled.
@@ -123,6 +135,16 @@ put_program() {
         mkdir -p "$image/$(dirname "$library")"
         cp -L "$library" "$image/$library"
     done
+}
+
+# put_library NAME: which a program loads by itself
+put_library() {
+    local path
+    path=$(ldconfig -p | awk -v name="$1" '$1 == name && /x86-64/ { print $NF; exit }')
+    [ -n "$path" ] || fail "there is no $1"
+    mkdir -p "$image/$(dirname "$path")"
+    cp -L "$path" "$image/$path"
+    put_libraries "$path"
 }
 
 # put_module MODULE: into the image, with those that it needs
@@ -138,7 +160,7 @@ put_module() {
 
 # make_image: the kernel, and an initramfs of no more than the case needs, since it stays in RAM
 make_image() {
-    local program module
+    local program module one
     kernel=$(bash "$vm/kernel.sh" "${ZSLOT_VM_CACHE:-$builddir/tests/vm/cache}") ||
         skip "there is no kernel for the guest"
     release=$(ls "$kernel/lib/modules")
@@ -148,6 +170,12 @@ make_image() {
     PATH=$builddir/tests/vm:$builddir/client:$PATH
     for program in nbd-client swapon press files $programs; do
         put_program "$program"
+    done
+    for one in $libraries; do
+        put_library "$one"
+    done
+    for one in $files; do
+        cp -r "$one" "$image/etc/"
     done
     cp "$kernel/lib/modules/$release"/modules.{alias,builtin,dep,softdep} \
         "$image/lib/modules/$release/"
