@@ -35,7 +35,6 @@ static int read_authorities(struct credentials *credentials, const char *directo
                             struct why *why)
 {
     static const char ca[] = "ca-cert.pem", crl[] = "ca-crl.pem";
-    struct why absent;
     char path[PATH_MAX];
 
     if (locate(directory, ca, path, why))
@@ -46,8 +45,8 @@ static int read_authorities(struct credentials *credentials, const char *directo
         return wrong_file(
             directory, ca,
             r < 0 ? library.gnutls_strerror(r) : "there is no certificate in it", why);
-    if (locate(directory, crl, path, &absent))
-        return 0;
+    if (locate(directory, crl, path, why))
+        return errno == ENOENT ? 0 : -1;
     r = library.gnutls_certificate_set_x509_crl_file(credentials->certificates, path,
                                                      GNUTLS_X509_FMT_PEM);
     return r < 0 ? wrong_file(directory, crl, library.gnutls_strerror(r), why) : 0;
@@ -124,13 +123,20 @@ static int read_psk(struct credentials *credentials, const char *path,
     FILE *file = fopen(path, "re");
     char line[1024];
     char *key;
-    bool is_found = false;
+    bool is_found = false, is_begin = true; /* of a line */
 
     if (file == NULL)
         return why_set(why, "--tls-psk=%s: %s", path, strerror(errno));
-    while (!is_found && fgets(line, sizeof line, file))
-        is_found = is_of(line, username, &key);
+    while (!is_found && fgets(line, sizeof line, file)) {
+        const bool is_whole = is_begin && (strchr(line, '\n') || feof(file));
+
+        is_begin = strchr(line, '\n') != NULL;
+        is_found = is_whole && is_of(line, username, &key);
+    }
+    const int error = ferror(file) ? errno : 0;
     fclose(file);
+    if (error)
+        return why_set(why, "--tls-psk=%s: %s", path, strerror(error));
     const int result =
         is_found   ? use_key(credentials, path, line, key, why)
         : username ? why_set(why, "--tls-psk=%s: it has no key for %s", path, username)

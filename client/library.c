@@ -7,6 +7,7 @@
 #include "library.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 
 /* What GnuTLS has been called since 3.4 (2015); another number would be another interface. */
 #define LIBRARY_FILE "libgnutls.so.30"
@@ -23,6 +24,8 @@ int library_load(struct why *why)
         LIBRARY_FUNCTIONS(LIBRARY_ROW)
 #undef LIBRARY_ROW
     };
+    /* It would write the secrets of each connection to a file, also while there is no memory. */
+    unsetenv("SSLKEYLOGFILE");
     /* Now: what is found when it is called needs memory then. */
     void *file = dlopen(LIBRARY_FILE, RTLD_NOW | RTLD_LOCAL);
 

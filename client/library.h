@@ -43,7 +43,7 @@
     FUNCTION(gnutls_record_send)                                                       \
     FUNCTION(gnutls_server_name_set)                                                   \
     FUNCTION(gnutls_session_get_verify_cert_status)                                    \
-    FUNCTION(gnutls_session_set_verify_cert)                                           \
+    FUNCTION(gnutls_session_set_verify_cert2)                                          \
     FUNCTION(gnutls_strerror)                                                          \
     FUNCTION(gnutls_transport_set_errno)                                               \
     FUNCTION(gnutls_transport_set_ptr)                                                 \

@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,12 +34,15 @@ struct tls {
     struct tls_settings settings;
     struct credentials credentials;
     gnutls_priority_t versions[VERSIONS];
+    unsigned versions_count;
     unsigned version;        /* of the next handshake */
     bool is_version_refused; /* by the server, in the last one */
 };
 
 struct tls_session {
     gnutls_session_t gnutls;
+    gnutls_typed_vdata_st
+        expected[2]; /* of the certificate: looked at in the handshake */
     struct tls *tls;
     int socket;
     time_t deadline_s;
@@ -56,13 +60,19 @@ static int make_versions(struct tls *tls, struct why *why)
     const char *const priorities[2][VERSIONS] = {
         {VERSION_1_2, VERSION_1_3}, {VERSION_1_2 BY_PSK, VERSION_1_3 BY_PSK}};
 
+    int r = 0;
+
+    /* The system's policy may forbid one of them. */
     for (unsigned i = 0; i < VERSIONS; i++) {
-        const int r = library.gnutls_priority_init(
-            &tls->versions[i], priorities[tls->settings.psk != NULL][i], NULL);
-        if (r < 0)
-            return why_set(why, "GnuTLS has not what the kernel can do: %s",
-                           library.gnutls_strerror(r));
+        r = library.gnutls_priority_init(&tls->versions[tls->versions_count],
+                                         priorities[tls->settings.psk != NULL][i],
+                                         NULL);
+        if (r == 0)
+            tls->versions_count++;
     }
+    if (tls->versions_count == 0)
+        return why_set(why, "GnuTLS has not what the kernel can do: %s",
+                       library.gnutls_strerror(r));
     return 0;
 }
 
@@ -226,8 +236,16 @@ static int prepare(struct tls_session *session)
         inet_pton(AF_INET6, hostname, address) != 1)
         r = library.gnutls_server_name_set(session->gnutls, GNUTLS_NAME_DNS, hostname,
                                            strlen(hostname));
-    if (r == 0)
-        library.gnutls_session_set_verify_cert(session->gnutls, hostname, 0);
+    if (r == 0) {
+        /* A client's certificate by the same authority is no server's. */
+        session->expected[0] = (gnutls_typed_vdata_st){
+            .type = GNUTLS_DT_DNS_HOSTNAME, .data = (unsigned char *)hostname};
+        session->expected[1] =
+            (gnutls_typed_vdata_st){.type = GNUTLS_DT_KEY_PURPOSE_OID,
+                                    .data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER};
+        library.gnutls_session_set_verify_cert2(session->gnutls, session->expected, 2,
+                                                0);
+    }
     return r;
 }
 
@@ -307,7 +325,8 @@ void tls_end(struct tls_session *session)
 
 bool tls_has_another_version(struct tls *tls)
 {
-    const bool has_one = tls->is_version_refused && tls->version + 1 < VERSIONS;
+    const bool has_one =
+        tls->is_version_refused && tls->version + 1 < tls->versions_count;
 
     tls->version = has_one ? tls->version + 1 : 0;
     tls->is_version_refused = false;

@@ -17,12 +17,17 @@ ca=pki/ca
 certify pki/server 'cn = localhost' 'dns_name = localhost' 'ip_address = 127.0.0.1' tls_www_server signing_key
 certify pki/client 'cn = a client' tls_www_client signing_key
 certify pki/late 'cn = localhost' 'ip_address = 127.0.0.1' tls_www_server signing_key 'expiration_date = "2001-01-01 00:00:00"' 'activation_date = "2000-01-01 00:00:00"'
+certify pki/guest 'cn = localhost' 'ip_address = 127.0.0.1' tls_www_client signing_key
 ca=
 certify foreign/ca 'cn = others' ca cert_signing_key
 mkdir late
 cp pki/ca-cert.pem late/
 cp pki/late-cert.pem late/server-cert.pem
 cp pki/late-key.pem late/server-key.pem
+mkdir guest
+cp pki/ca-cert.pem guest/
+cp pki/guest-cert.pem guest/server-cert.pem
+cp pki/guest-key.pem guest/server-key.pem
 mkdir nobody half
 cp pki/ca-cert.pem nobody/
 cp pki/ca-cert.pem pki/client-cert.pem half/
@@ -46,7 +51,7 @@ listens() {
     port=$(unused_port)
     rm -f pid
     GNUTLS_SYSTEM_PRIORITY_FILE=$directory/$configuration \
-        "$NBDKIT" -f -i 127.0.0.1 -p "$port" -P pid "$@" memory 16M 2>log &
+        "$NBDKIT" -f -i 127.0.0.1 -p "$port" -P pid "$@" zslot 16M 2>log &
     pid=$!
     servers+=("$pid")
     until_true 60 is_served_or_over pid "$pid" || fail "the server does not start"
@@ -86,8 +91,22 @@ talks 'TLS 1.2' -C pki -H localhost "127.0.0.1:$port"
 says 'wants TLS: write --tls-certificates or --tls-psk' "127.0.0.1:$port"
 # who_knows_other_things_stays_out
 says 'the server goes by certificates' -k keys.psk "127.0.0.1:$port"
+# a_list_of_revoked_certificates_that_cannot_be_read_is_not_none
+cp -r pki loop
+ln -s ca-crl.pem loop/ca-crl.pem
+says 'loop: ca-crl.pem: ' -C loop "127.0.0.1:$port"
+# secrets_of_a_connection_are_not_written_anywhere
+SSLKEYLOGFILE=$directory/secrets talks 'TLS 1.2' -C pki "127.0.0.1:$port"
+[ ! -e secrets ] || fail "secrets are in a file"
+# a_version_that_is_forbidden_here_leaves_the_other
+GNUTLS_SYSTEM_PRIORITY_FILE=$directory/only-1.3 talks 'TLS 1.3' -C pki "127.0.0.1:$port"
 # a_connection_that_is_made_again_needs_no_memory
 talks 'faults 0 heap 0' -r -n 20 -C pki "127.0.0.1:$port"
+stop
+
+# a_client_s_certificate_is_no_server_s
+listens /dev/null --tls=require --tls-certificates=guest
+says 'purpose' -C pki "127.0.0.1:$port"
 stop
 
 # a_certificate_has_its_time
@@ -124,6 +143,9 @@ listens /dev/null --tls=require --tls-psk=keys.psk
 talks 'TLS 1.2 AES-128-GCM' -k keys.psk "127.0.0.1:$port"
 talks 'TLS 1.2' -k both.psk -u alice "127.0.0.1:$port"
 talks 'faults 0 heap 0' -r -n 20 -k keys.psk "127.0.0.1:$port"
+# a_long_comment_is_no_key
+{ printf '#%01100d:00\n' 0 && cat keys.psk; } >long.psk
+talks 'TLS 1.2' -k long.psk "127.0.0.1:$port"
 says 'this name and this key?' -k wrong.psk "127.0.0.1:$port"
 says 'this name and this key?' -k both.psk "127.0.0.1:$port"
 stop
@@ -149,6 +171,7 @@ says 'client-cert.pem and client-key.pem: ' -C half "127.0.0.1:$port"
 echo nonsense >half/ca-cert.pem
 says 'half: ca-cert.pem: ' -C half "127.0.0.1:$port"
 says '--tls-psk=nowhere: No such file' -k nowhere "127.0.0.1:$port"
+says '--tls-psk=pki: Is a directory' -k pki "127.0.0.1:$port"
 says 'psktool' -k /dev/null "127.0.0.1:$port"
 says 'it has no key for bob' -k keys.psk -u bob "127.0.0.1:$port"
 echo alice:nothex >bad.psk
