@@ -49,28 +49,76 @@ void backing_note_start(struct backing *backing, const void *start, size_t bytes
         memcpy(backing->identity, header.identity, sizeof backing->identity);
 }
 
-static uint64_t object_checksum(uint64_t seed, const struct object_header *header,
-                                const void *object)
+/* Of the LENGTH bytes behind HEADER. */
+static uint64_t part_checksum(uint64_t seed, const struct object_header *header,
+                              uint32_t length)
 {
     uint64_t fields;
 
     memcpy(&fields, header, sizeof fields);
-    return XXH3_64bits_withSeed(object, header->length, seed ^ fields);
+    return XXH3_64bits_withSeed(header + 1, length, seed ^ fields);
 }
 
-void object_header_make(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
-                        const void *object, struct object_header *header)
+static bool part_holds(uint64_t seed, const struct object_header *header,
+                       struct object_header expected, uint32_t length)
 {
-    *header = (struct object_header){.slot = slot, .length = length, .codec = codec};
-    header->checksum = object_checksum(seed, header, object);
+    return header->slot == expected.slot && header->length == expected.length &&
+           header->codec == expected.codec && header->is_rest == expected.is_rest &&
+           header->checksum == part_checksum(seed, header, length);
 }
 
-bool object_header_holds(uint64_t seed, const struct object_header *header,
-                         uint32_t slot, uint8_t codec, uint16_t length)
+static struct object_header *head_of(struct object_view view)
 {
-    return header->slot == slot && header->codec == codec && header->length == length &&
-           header->unused == 0 &&
-           header->checksum == object_checksum(seed, header, header + 1);
+    return (struct object_header *)(view.block + view.offset);
+}
+
+void object_headers_make(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
+                         struct object_view view)
+{
+    struct object_parts parts = object_parts_at(view.offset, length);
+    struct object_header *head = head_of(view);
+
+    *head = (struct object_header){.slot = slot, .length = length, .codec = codec};
+    head->checksum = part_checksum(seed, head, parts.head_length);
+    if (parts.rest_bytes == 0)
+        return;
+    struct object_header *rest = (struct object_header *)view.rest;
+    uint16_t rest_length = (uint16_t)(length - parts.head_length);
+
+    *rest = (struct object_header){
+        .slot = slot, .length = rest_length, .codec = codec, .is_rest = 1};
+    rest->checksum = part_checksum(seed ^ head->checksum, rest, rest_length);
+}
+
+bool object_holds(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
+                  struct object_view view)
+{
+    struct object_parts parts = object_parts_at(view.offset, length);
+    const struct object_header *head = head_of(view);
+    struct object_header expected = {.slot = slot, .length = length, .codec = codec};
+
+    if (!part_holds(seed, head, expected, parts.head_length))
+        return false;
+    if (parts.rest_bytes == 0)
+        return true;
+    uint16_t rest_length = (uint16_t)(length - parts.head_length);
+
+    expected.length = rest_length;
+    expected.is_rest = 1;
+    return part_holds(seed ^ head->checksum, (struct object_header *)view.rest,
+                      expected, rest_length);
+}
+
+const void *object_join(uint16_t length, struct object_view view, void *to)
+{
+    uint32_t head_length = object_parts_at(view.offset, length).head_length;
+    const struct object_header *head = head_of(view);
+
+    if (head_length == length)
+        return head + 1;
+    memmove(to, head + 1, head_length);
+    memmove((char *)to + head_length, view.rest + sizeof *head, length - head_length);
+    return to;
 }
 
 uint32_t raw_page_checksum(uint64_t seed, uint32_t slot, const void *page)

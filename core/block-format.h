@@ -11,13 +11,18 @@
  *   object header, 16 bytes; object; padding to 8      for each object
  *   zeroes to the end of the block
  *
- * or one raw page, and nothing else.  No object crosses from one block into the next: a
- * fetch reads one block, and a block is free as soon as its few objects are dead.  A
- * block is always written whole.
+ * or one raw page, and nothing else.  A block is always written whole, and free as soon as
+ * its few objects are dead.
+ *
+ * An object for which its block has no room can be split: its head ends with the block, and
+ * the rest stands first in another one that is not far behind it, after a header of its own.
+ * That is for objects of like lengths, of which a block would hold one or two and half of it
+ * nothing.  A fetch of such an object reads two blocks, any other one.
  *
  * An address is the number of a block, and 32 bits more: the offset in it of an object's
- * header, in units of 8 bytes, and 23 bits of its checksum; of a raw page, which leaves no
- * room for a header, the checksum.  What is read back is believed only if the checksum holds
+ * header, in units of 8 bytes, and 23 bits of its checksum, of which a split object gives 7
+ * for how far away its rest is; of a raw page, which leaves no room for a header, the
+ * checksum.  What is read back is believed only if the checksum holds
  * for the slot that asked (rule S11) and for this store, and is the one in the address: what
  * an earlier store left in a block is not taken for this one's, nor an earlier object of the
  * same slot for the one that took its place, when a write is lost or comes late.  Numbers are
@@ -49,10 +54,13 @@ struct backing_header {
 
 struct object_header {
     uint32_t slot;
-    uint16_t length; /* 0: no more objects in this block */
+    uint16_t
+        length; /* of the object, or of this rest; 0: no more objects in this block */
     uint8_t codec;
-    uint8_t unused;
-    uint64_t checksum; /* of the object, seeded with the fields above and the store */
+    uint8_t is_rest;
+    /* Of the object, or of its head, or of its rest; seeded with the fields above and the
+     * store, and of a rest also with the head's checksum. */
+    uint64_t checksum;
 };
 
 _Static_assert(sizeof(struct object_header) == 16, "format");
@@ -63,13 +71,32 @@ typedef struct {
 
 #define ADDRESS_OFFSET_BITS 9
 
+/* Of a split object also how far away its rest is, 1 to SPLIT_AWAY_MAX. */
+#define ADDRESS_AWAY_BITS 7
+#define ADDRESS_SPLIT_BITS (ADDRESS_OFFSET_BITS + ADDRESS_AWAY_BITS)
+#define SPLIT_AWAY_MAX (1u << ADDRESS_AWAY_BITS)
+
+/* As many bits of a checksum as LOW_BITS leave. */
+static inline uint32_t address_checksum_bits(uint64_t checksum, unsigned low_bits)
+{
+    return (uint32_t)(checksum >> 32) >> low_bits << low_bits;
+}
+
 /* Of an object whose header is at OFFSET. */
 static inline address_t address_make(uint32_t block, uint32_t offset, uint64_t checksum)
 {
     return (address_t){(uint64_t)block << 32 |
-                       (uint32_t)(checksum >> 32) >> ADDRESS_OFFSET_BITS
-                                                         << ADDRESS_OFFSET_BITS |
+                       address_checksum_bits(checksum, ADDRESS_OFFSET_BITS) |
                        offset / 8};
+}
+
+/* Of one that goes on in REST_BLOCK. */
+static inline address_t address_make_split(uint32_t block, uint32_t rest_block,
+                                           uint32_t offset, uint64_t checksum)
+{
+    return (address_t){(uint64_t)block << 32 |
+                       address_checksum_bits(checksum, ADDRESS_SPLIT_BITS) |
+                       (rest_block - block - 1) << ADDRESS_OFFSET_BITS | offset / 8};
 }
 
 static inline address_t address_of_raw_page(uint32_t block, uint32_t checksum)
@@ -102,6 +129,59 @@ static inline uint32_t block_object_bytes(uint32_t length)
                : (uint32_t)sizeof(struct object_header) + (length + 7) / 8 * 8;
 }
 
+/* -- Split objects. -- */
+
+/* How an object lies in its block, and in the next one. */
+struct object_parts {
+    uint32_t head_length;       /* of the object's bytes, behind its header */
+    uint32_t bytes, rest_bytes; /* taken in the two blocks, headers included */
+};
+
+/* Of an object of LENGTH, no raw page, with its header at OFFSET. */
+static inline struct object_parts object_parts_at(uint32_t offset, uint32_t length)
+{
+    uint32_t bytes = block_object_bytes(length);
+
+    if (offset + bytes <= BLOCK_BYTES)
+        return (struct object_parts){length, bytes, 0};
+    uint32_t head_length =
+        BLOCK_BYTES - offset - (uint32_t)sizeof(struct object_header);
+    return (struct object_parts){head_length, BLOCK_BYTES - offset,
+                                 block_object_bytes(length - head_length)};
+}
+
+/* What a slot refers to, of any kind: in which blocks it is, and how much of them it takes. */
+struct object_place {
+    uint32_t block, bytes;
+    uint32_t rest_block, rest_bytes; /* 0: it is not split */
+};
+
+static inline struct object_place address_place(address_t address, uint32_t length)
+{
+    uint32_t block = address_block(address);
+    uint32_t away = (uint32_t)address.value >> ADDRESS_OFFSET_BITS;
+
+    if (length == BLOCK_BYTES)
+        return (struct object_place){block, BLOCK_BYTES, 0, 0};
+    struct object_parts parts = object_parts_at(address_offset(address), length);
+    if (parts.rest_bytes == 0)
+        return (struct object_place){block, parts.bytes, 0, 0};
+    return (struct object_place){block, parts.bytes, block + 1 + away % SPLIT_AWAY_MAX,
+                                 parts.rest_bytes};
+}
+
+/* Whether CHECKSUM, of an object with a header, is the one that is in ADDRESS. */
+static inline bool address_has_checksum(address_t address, uint32_t length,
+                                        uint64_t checksum)
+{
+    unsigned low_bits = address_place(address, length).rest_bytes > 0
+                            ? ADDRESS_SPLIT_BITS
+                            : ADDRESS_OFFSET_BITS;
+
+    return (uint32_t)address.value >> low_bits ==
+           address_checksum_bits(checksum, low_bits) >> low_bits;
+}
+
 /* IDENTITY is the store's; NULL: a new one. */
 void backing_header_make(struct backing_header *header, const unsigned char *identity);
 bool backing_header_is_ours(const struct backing_header *header);
@@ -112,12 +192,22 @@ uint64_t backing_seed(const unsigned char *identity);
 /* Sees whether the BYTES at the beginning of BACKING are a header, and notes whose. */
 void backing_note_start(struct backing *backing, const void *start, size_t bytes);
 
-void object_header_make(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
-                        const void *object, struct object_header *header);
+/* An object in memory. */
+struct object_view {
+    char *block, *rest; /* where the blocks begin; no rest if it is not split */
+    uint32_t offset;    /* of its header in the first one */
+};
 
-/* Whether HEADER and the object behind it are those of SLOT, and whole. */
-bool object_header_holds(uint64_t seed, const struct object_header *header,
-                         uint32_t slot, uint8_t codec, uint16_t length);
+/* Makes the headers of an object whose bytes are in place. */
+void object_headers_make(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
+                         struct object_view view);
+
+/* Whether it is the object of SLOT, and whole. */
+bool object_holds(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
+                  struct object_view view);
+
+/* Its bytes: where they are, or if it is split, joined at TO, which may be where they begin. */
+const void *object_join(uint16_t length, struct object_view view, void *to);
 
 uint32_t raw_page_checksum(uint64_t seed, uint32_t slot, const void *page);
 

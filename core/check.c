@@ -33,8 +33,11 @@ static int check_slot(struct parts *parts, slot_t slot, struct tally *tally,
     tally->huge += content.state == SLOT_HUGE;
     tally->compressed += content.state == SLOT_COMPRESSED;
     if (content.state == SLOT_STORED) {
+        struct object_place place =
+            address_place((address_t){content.ref}, content.length);
+
         tally->stored++;
-        tally->stored_bytes += block_object_bytes(content.length);
+        tally->stored_bytes += place.bytes + place.rest_bytes;
     }
     if (!slot_content_is_resident(&content))
         return 0;

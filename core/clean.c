@@ -6,32 +6,14 @@
 #include <errno.h>
 #include <string.h>
 
-/* The sparsest of so many are nearly the sparsest of all, at a bounded cost: some ten
- * microseconds. */
-#define CANDIDATES 4096u
-
-/* Live bytes are told apart so far. */
-#define LIVE_STEP 64u
-#define LIVE_STEPS (BLOCK_BYTES / LIVE_STEP + 1)
-
-/* With fewer dead bytes in a block cleaning moves much and frees little. */
-#define DEAD_BYTES_MIN (BLOCK_BYTES / 8)
-
 /* A block that could not be read is left alone for so long. */
 #define REFUSED_MS 10000
-
-/* What is dead in blocks that are cleaned together must make so many whole ones: less would
- * be moved about for nothing, for ever. */
-#define DEAD_BLOCKS_MIN 8u
-
-/* This share of the store released: it is looked at anew. */
-#define LOOK_SHARE 1024
 
 int cleaner_open(struct cleaner *cleaner, struct segment_set *segments,
                  bool lock_in_ram)
 {
     cleaner->segments = segments;
-    cleaner->hand = 1;
+    sparse_init(&cleaner->sparse, segments->space);
     return region_open(&cleaner->region, REGION_PRIVATE, "zslot-cleaner",
                        CLEAN_BLOCKS * BLOCK_BYTES, &segments->parts->memory,
                        lock_in_ram);
@@ -51,7 +33,152 @@ void cleaner_close(struct cleaner *cleaner)
 
 static void unpin(struct cleaner *cleaner, const struct victim *victim)
 {
-    space_unpin(cleaner->segments->space, victim->block);
+    struct space *space = cleaner->segments->space;
+
+    space_unpin_block(space, victim->block);
+    if (victim->before.block > 0)
+        space_unpin_block(space, victim->before.block);
+    if (victim->behind.block > 0)
+        space_unpin_block(space, victim->behind.block);
+}
+
+/* -- Reading, victims first, and then the other parts of split objects in them. -- */
+
+static void on_read(struct backing_io *io, int result);
+
+static void note_failed(struct victim *victim)
+{
+    victim->failed = true;
+    victim->cleaner->failed++;
+}
+
+/* Into the next block of the buffer. */
+static struct backing_io make_read(struct victim *victim, uint32_t block)
+{
+    struct cleaner *cleaner = victim->cleaner;
+
+    return (struct backing_io){
+        .op = BACKING_READ,
+        .offset = (uint64_t)block * BLOCK_BYTES,
+        .bytes = BLOCK_BYTES,
+        .buffer = cleaner->region.base + cleaner->blocks++ * BLOCK_BYTES,
+        .done = on_read,
+        .opaque = victim,
+    };
+}
+
+/* Where the object of SLOT is; nowhere if it is not split. */
+static struct object_place split_place(struct cleaner *cleaner, slot_t slot,
+                                       address_t *address)
+{
+    struct slot_table *slots = &cleaner->segments->parts->slots;
+    struct object_place place = {0};
+    struct slot_content content;
+
+    if (slot >= slots->slots || !slot_lock(slots, slot, SLOT_INSPECT, &content))
+        return place;
+    if (content.state == SLOT_STORED) {
+        *address = (address_t){content.ref};
+        place = address_place(*address, content.length);
+    }
+    slot_unlock(slots, slot);
+    return place.rest_bytes > 0 ? place : (struct object_place){0};
+}
+
+static const struct victim *find_victim(const struct cleaner *cleaner, uint32_t block)
+{
+    for (unsigned i = 0; i < cleaner->count; i++)
+        if (cleaner->victims[i].block == block)
+            return &cleaner->victims[i];
+    return NULL;
+}
+
+/* Has BLOCK read, unless it is. */
+static void pair(struct victim *victim, struct partner *partner, uint32_t block)
+{
+    struct cleaner *cleaner = victim->cleaner;
+    const struct victim *other = find_victim(cleaner, block);
+
+    if (other && other->failed)
+        note_failed(victim);
+    else if (other)
+        partner->content = other->content;
+    else if (space_try_pin_block(cleaner->segments->space, block)) {
+        partner->block = block;
+        partner->io = make_read(victim, block);
+        partner->content = partner->io.buffer;
+        cleaner->reading++;
+    }
+}
+
+/* The object that ends here.  What begins in a block that is tried itself moves from there. */
+static void pair_rest(struct victim *victim, slot_t slot)
+{
+    struct partner *before = &victim->before;
+    struct object_place place = split_place(victim->cleaner, slot, &before->address);
+
+    before->slot = slot;
+    if (place.rest_block == victim->block &&
+        !space_is_tried(victim->cleaner->segments->space, place.block))
+        pair(victim, before, place.block);
+}
+
+/* The object that begins here and goes on elsewhere. */
+static void pair_head(struct victim *victim, slot_t slot)
+{
+    struct partner *behind = &victim->behind;
+    struct object_place place = split_place(victim->cleaner, slot, &behind->address);
+
+    behind->slot = slot;
+    if (place.block == victim->block)
+        pair(victim, behind, place.rest_block);
+}
+
+/* Steps over a header and what is behind it.  NULL: the end; or damaged: what is live behind
+ * it stays there. */
+static const struct object_header *next_object(const char *block, uint32_t *at)
+{
+    const struct object_header *header = (const struct object_header *)(block + *at);
+
+    if (*at + sizeof *header > BLOCK_BYTES || header->length == 0 ||
+        header->length >= BLOCK_BYTES || (header->is_rest && *at > 0))
+        return NULL;
+    *at += object_parts_at(*at, header->length).bytes;
+    return header;
+}
+
+static bool is_split(const struct object_header *header, uint32_t at)
+{
+    return object_parts_at(at, header->length).rest_bytes > 0;
+}
+
+static void find_partners(struct victim *victim)
+{
+    const struct object_header *header;
+
+    for (uint32_t at = 0, next = 0; (header = next_object(victim->content, &next));
+         at = next)
+        if (header->is_rest)
+            pair_rest(victim, header->slot);
+        else if (is_split(header, at))
+            pair_head(victim, header->slot);
+}
+
+static void read_partners(struct cleaner *cleaner)
+{
+    struct backing *backing = cleaner->segments->backing;
+
+    for (unsigned i = 0; i < cleaner->count; i++)
+        if (!cleaner->victims[i].failed)
+            find_partners(&cleaner->victims[i]);
+    for (unsigned i = 0; i < cleaner->count; i++) {
+        struct victim *victim = &cleaner->victims[i];
+
+        if (victim->before.block > 0)
+            backing_submit(backing, &victim->before.io);
+        if (victim->behind.block > 0)
+            backing_submit(backing, &victim->behind.io);
+    }
 }
 
 static void on_read(struct backing_io *io, int result)
@@ -59,86 +186,23 @@ static void on_read(struct backing_io *io, int result)
     struct victim *victim = io->opaque;
     struct cleaner *cleaner = victim->cleaner;
 
-    victim->failed = result < 0;
-    cleaner->failed += victim->failed;
+    if (result < 0 && !victim->failed)
+        note_failed(victim);
     if (--cleaner->reading > 0)
         return;
+    if (!cleaner->paired) {
+        cleaner->paired = true;
+        read_partners(cleaner);
+        if (cleaner->reading > 0)
+            return;
+    }
     cleaner->loaded = true;
     cleaner->victim = 0;
     cleaner->at = 0;
     cleaner->wake(cleaner->opaque);
 }
 
-/* How many live bytes the sparsest MOST of the next candidates have at most, in steps; 0:
- * there is nothing to clean among them. */
-static unsigned sparsest(const struct cleaner *cleaner, uint32_t candidates,
-                         unsigned most)
-{
-    const struct space *space = cleaner->segments->space;
-    unsigned counts[LIVE_STEPS] = {0}, found = 0, step;
-    uint32_t block = cleaner->hand;
-
-    for (; candidates > 0; candidates--) {
-        uint32_t dead, live = space_cleanable_bytes(space, block, &dead);
-
-        if (live > 0 && dead >= DEAD_BYTES_MIN)
-            counts[(live + LIVE_STEP - 1) / LIVE_STEP]++;
-        block = block % space->blocks + 1;
-    }
-    for (step = 0; step + 1 < LIVE_STEPS && found < most; step++)
-        found += counts[step + 1];
-    return found > 0 ? step : 0;
-}
-
-/* Whether so much was released since the look at the store began that blocks it has passed may
- * be worth a look again: with less it would go on for ever while pages are overwritten. */
-static bool is_outdated(const struct cleaner *cleaner)
-{
-    const struct space *space = cleaner->segments->space;
-    uint64_t much = space->blocks / LOOK_SHARE;
-
-    if (much < DEAD_BLOCKS_MIN)
-        much = DEAD_BLOCKS_MIN;
-    return space_released_bytes(space) - cleaner->looked_released >= much * BLOCK_BYTES;
-}
-
-static void look_anew(struct cleaner *cleaner)
-{
-    cleaner->looked_at = 0;
-    cleaner->looked_released = space_released_bytes(cleaner->segments->space);
-}
-
-static unsigned choose(struct cleaner *cleaner)
-{
-    struct space *space = cleaner->segments->space;
-    uint32_t candidates = space->blocks < CANDIDATES ? space->blocks : CANDIDATES;
-    unsigned most = CLEAN_TRIED_MAX - cleaner->tried_count;
-
-    if (most > CLEAN_BLOCKS)
-        most = CLEAN_BLOCKS;
-    uint32_t live_max = sparsest(cleaner, candidates, most) * LIVE_STEP, dead_sum = 0;
-    unsigned count = 0;
-
-    if (is_outdated(cleaner))
-        look_anew(cleaner);
-    if (cleaner->looked_at < space->blocks)
-        cleaner->looked_at += candidates;
-    for (; candidates > 0; candidates--) {
-        uint32_t dead, live = space_cleanable_bytes(space, cleaner->hand, &dead);
-
-        if (live > 0 && live <= live_max && dead >= DEAD_BYTES_MIN && count < most) {
-            cleaner->victims[count++].block = cleaner->hand;
-            dead_sum += dead;
-        }
-        cleaner->hand = cleaner->hand % space->blocks + 1;
-    }
-    /* Once begun, an output takes what there is. */
-    if (dead_sum < DEAD_BLOCKS_MIN * BLOCK_BYTES && cleaner->tried_count == 0)
-        return 0;
-    if (count > 0)
-        look_anew(cleaner);
-    return count;
-}
+/* -- What to clean. -- */
 
 /* Those of the last batch that could not be read are left alone for a while; and so is all
  * when none could. */
@@ -171,7 +235,7 @@ bool cleaner_has_looked_everywhere(const struct cleaner *cleaner)
     const struct space *space = cleaner->segments->space;
 
     return cleaner->resting ||
-           (cleaner->looked_at >= space->blocks && !is_outdated(cleaner));
+           sparse_has_looked_everywhere(&cleaner->sparse, space_is_split(space));
 }
 
 bool cleaner_is_busy(const struct cleaner *cleaner)
@@ -188,32 +252,36 @@ void cleaner_note_rest(struct cleaner *cleaner)
 bool cleaner_begin(struct cleaner *cleaner, uint64_t now_ms)
 {
     struct space *space = cleaner->segments->space;
+    uint32_t blocks[CLEAN_BLOCKS];
 
     note_refused(cleaner, now_ms);
     if (cleaner->resting)
         return false;
-    unsigned count = choose(cleaner);
+    cleaner->paired = space->split_bytes == 0;
+    cleaner->blocks = 0;
+    unsigned left = CLEAN_TRIED_MAX - cleaner->tried_count;
+    const struct sparse_terms terms = {
+        .most = left < CLEAN_BLOCKS ? left : CLEAN_BLOCKS,
+        .splits = space_is_split(space),
+        .gathering = cleaner->tried_count > 0,
+    };
+    unsigned count = sparse_find(&cleaner->sparse, &terms, blocks);
 
     /* The pins last until the buffer is done with: while an address cannot be used again,
      * what was read there is what a slot that refers to it means. */
     for (unsigned i = 0; i < count; i++) {
         struct victim *victim = &cleaner->victims[cleaner->count];
 
-        victim->block = cleaner->victims[i].block;
-        if (!space_try_pin(space, victim->block))
+        if (!space_try_pin_block(space, blocks[i]))
             continue;
-        space_set_tried(space, victim->block, true);
-        cleaner->tried[cleaner->tried_count++] = victim->block;
+        space_set_tried(space, blocks[i], true);
+        cleaner->tried[cleaner->tried_count++] = blocks[i];
         victim->cleaner = cleaner;
+        victim->block = blocks[i];
         victim->failed = false;
-        victim->io = (struct backing_io){
-            .op = BACKING_READ,
-            .offset = (uint64_t)victim->block * BLOCK_BYTES,
-            .bytes = BLOCK_BYTES,
-            .buffer = cleaner->region.base + cleaner->count * BLOCK_BYTES,
-            .done = on_read,
-            .opaque = victim,
-        };
+        victim->before = victim->behind = (struct partner){0};
+        victim->io = make_read(victim, victim->block);
+        victim->content = victim->io.buffer;
         cleaner->count++;
     }
     cleaner->reading = cleaner->count;
@@ -253,26 +321,35 @@ void cleaner_drop(struct cleaner *cleaner)
     cleaner->loaded = false;
 }
 
+/* The object whose header is at AT in a victim's block. */
+static int move(struct segment *out, const struct victim *victim,
+                const struct object_header *header, uint32_t at)
+{
+    const struct partner *before = &victim->before, *behind = &victim->behind;
+
+    if (header->is_rest)
+        return before->content ? segment_add_stored(out, before->slot, before->address,
+                                                    before->content, victim->content)
+                               : -EAGAIN;
+    if (is_split(header, at))
+        return behind->content ? segment_add_stored(out, behind->slot, behind->address,
+                                                    victim->content, behind->content)
+                               : -EAGAIN;
+    return segment_add_stored(out, header->slot,
+                              address_make(victim->block, at, header->checksum),
+                              victim->content, NULL);
+}
+
 /* The live objects of one block, from cleaner->at on. */
 static bool fill_from(struct cleaner *cleaner, const struct victim *victim,
                       struct segment *out)
 {
-    const char *block = cleaner->region.base + cleaner->victim * BLOCK_BYTES;
+    const struct object_header *header;
+    uint32_t next = cleaner->at;
 
-    while (cleaner->at + sizeof(struct object_header) <= BLOCK_BYTES) {
-        const struct object_header *object =
-            (const struct object_header *)(block + cleaner->at);
-        uint32_t bytes = block_object_bytes(object->length);
-
-        if (object->length == 0 || object->length >= BLOCK_BYTES ||
-            cleaner->at + bytes > BLOCK_BYTES)
-            break; /* the end; or damaged: what is live behind it stays here */
-        if (segment_add_stored(
-                out, object,
-                address_make(victim->block, cleaner->at, object->checksum)) == -ENOSPC)
+    for (; (header = next_object(victim->content, &next)); cleaner->at = next)
+        if (move(out, victim, header, cleaner->at) == -ENOSPC)
             return false;
-        cleaner->at += bytes;
-    }
     return true;
 }
 

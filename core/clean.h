@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "segment.h"
+#include "sparse.h"
 
 /* So many sparse blocks are read at a time, and may be gathered before the outcome is
  * known. */
@@ -26,20 +27,34 @@
 
 struct cleaner;
 
-/* A block being cleaned. */
+/* The block with the other part of a split object, head or rest. */
+struct partner {
+    struct backing_io io;
+    char *content;     /* in the buffer; NULL: there is none */
+    uint32_t block;    /* pinned for this; 0: it is a victim too */
+    slot_t slot;       /* the object's */
+    address_t address; /* likewise */
+};
+
+/* A block being cleaned.  Where objects are split so may be the first one that stands in it,
+ * with its head before, and the last one, with its rest behind. */
 struct victim {
     struct backing_io io;
     struct cleaner *cleaner;
     uint32_t block;
-    bool failed; /* it could not be read */
+    char *content; /* in the buffer */
+    struct partner before, behind;
+    bool failed; /* it could not be read, or a partner */
 };
 
 struct cleaner {
     struct segment_set *segments;
-    struct region region; /* the buffer, a block per victim */
+    struct region region; /* the buffer: victims, and then partners */
     struct victim victims[CLEAN_BLOCKS];
     unsigned count;   /* of victims */
+    unsigned blocks;  /* of the buffer that are in use */
     unsigned reading; /* of them, being read */
+    bool paired;      /* their partners are read, or there are none */
     bool loaded;      /* the buffer has them, walked up to these: */
     unsigned victim;
     uint32_t at; /* in its block */
@@ -50,11 +65,9 @@ struct cleaner {
     /* Blocks that could not be read, to be tried again after a while. */
     uint32_t refused[CLEAN_BLOCKS];
     unsigned refused_count;
-    uint64_t refused_ms;        /* the last of them */
-    bool resting;               /* since none of a whole batch could be read */
-    uint32_t hand;              /* where the search for the next begins */
-    uint64_t looked_at;         /* blocks in vain, since any were found, */
-    uint64_t looked_released;   /* or much was released after so many bytes */
+    uint64_t refused_ms; /* the last of them */
+    bool resting;        /* since none of a whole batch could be read */
+    struct sparse sparse;
     void (*wake)(void *opaque); /* told when the reads are done */
     void *opaque;
     _Atomic uint64_t cleaned, failed; /* blocks */

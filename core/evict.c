@@ -195,7 +195,7 @@ static void clean_on(struct writeback *writeback)
         int r = 0;
 
         if (!writeback->cleaning)
-            r = segment_begin(&writeback->segments, 0, &writeback->cleaning);
+            r = segment_begin_cleaning(&writeback->segments, &writeback->cleaning);
         if (r == -ENOSPC && writeback->segments.in_flight == 0)
             cleaner_give_up(&writeback->cleaner); /* nobody will make room for it */
         if (r < 0)

@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stddef.h>
 
 #include "cleanup.h"
 #include "clock.h"
@@ -14,9 +13,12 @@
 #include "page.h"
 #include "patience.h"
 
+/* A split object takes two blocks. */
+#define BUFFER_BYTES (2 * BLOCK_BYTES)
+
 uint64_t fetch_table_bytes(void)
 {
-    return FETCHES_MAX * (uint64_t)BLOCK_BYTES;
+    return FETCHES_MAX * (uint64_t)BUFFER_BYTES;
 }
 
 int fetch_table_open(struct fetch_table *table, struct parts *parts,
@@ -46,7 +48,7 @@ int fetch_table_start(struct fetch_table *table)
         struct fetch *fetch = &table->fetches[i];
 
         fetch->table = table;
-        fetch->buffer = (unsigned char *)table->region.base + i * BLOCK_BYTES;
+        fetch->buffer = (unsigned char *)table->region.base + i * BUFFER_BYTES;
         fetch->next = table->free;
         table->free = fetch;
         table->free_count++;
@@ -82,20 +84,18 @@ static int verify(struct fetch *fetch)
                    ? 0
                    : -EIO;
     }
-    address_t address = address_of(fetch);
-    uint32_t offset = address_offset(address);
-    const struct object_header *header =
-        (const struct object_header *)(fetch->buffer + offset);
+    struct object_view view = {
+        .block = (char *)fetch->buffer,
+        .rest = (char *)fetch->buffer + BLOCK_BYTES,
+        .offset = address_offset(address_of(fetch)),
+    };
+    struct object_header *header = (struct object_header *)(view.block + view.offset);
 
-    fetch->object = (const unsigned char *)(header + 1);
-    return offset + block_object_bytes(content->length) <= BLOCK_BYTES &&
-                   address.value ==
-                       address_make(address_block(address), offset, header->checksum)
-                           .value &&
-                   object_header_holds(seed, header, slot, content->codec,
-                                       content->length)
-               ? 0
-               : -EIO;
+    if (!address_has_checksum(address_of(fetch), content->length, header->checksum) ||
+        !object_holds(seed, slot, content->codec, content->length, view))
+        return -EIO;
+    fetch->object = object_join(content->length, view, header + 1);
+    return 0;
 }
 
 static void release_locked(struct fetch *fetch)
@@ -112,10 +112,8 @@ static void release_locked(struct fetch *fetch)
     pthread_cond_broadcast(&table->changed);
 }
 
-/* In the writeback thread, or that of any reader. */
-static void on_read(struct backing_io *io, int result)
+static void note_read(struct fetch *fetch, int result)
 {
-    struct fetch *fetch = (struct fetch *)((char *)io - offsetof(struct fetch, io));
     struct fetch_table *table = fetch->table;
     bool corrupt = false;
 
@@ -136,26 +134,64 @@ static void on_read(struct backing_io *io, int result)
         result = -ESTALE;
     else
         table->corrupt += corrupt;
-    space_unpin(table->space, address_block(address_of(fetch)));
+    space_unpin(table->space, address_of(fetch), fetch->ticket.content.length);
     fetch->result = result;
     fetch->state = FETCH_DONE;
     pthread_cond_broadcast(&table->changed);
     release_locked(fetch);
 }
 
-/* Under the lock: who joins the fetch looks at its I/O.  AWAITED: the caller waits for it
- * next. */
-static void prepare_locked(struct fetch *fetch, bool awaited)
+/* In the writeback thread, or that of any reader; of two blocks perhaps at the same time. */
+static void on_read(struct backing_io *io, int result)
 {
-    fetch->io = (struct backing_io){
+    struct fetch *fetch = io->opaque;
+
+    if (result < 0)
+        fetch->read_result = result;
+    if (atomic_fetch_sub(&fetch->reads_left, 1) == 1)
+        note_read(fetch, fetch->read_result);
+}
+
+/* Of BLOCKS from BLOCK on.  AWAITED: the caller waits for it next. */
+static struct backing_io make_read(struct fetch *fetch, uint32_t block, uint32_t blocks,
+                                   void *buffer, bool awaited)
+{
+    return (struct backing_io){
         .op = BACKING_READ,
-        .offset = (uint64_t)address_block(address_of(fetch)) * BLOCK_BYTES,
-        .bytes = BLOCK_BYTES,
-        .buffer = fetch->buffer,
+        .offset = (uint64_t)block * BLOCK_BYTES,
+        .bytes = blocks * BLOCK_BYTES,
+        .buffer = buffer,
         .urgent = true,
         .awaited = awaited,
         .done = on_read,
+        .opaque = fetch,
     };
+}
+
+/* Under the lock: who joins the fetch looks at its I/O. */
+static void prepare_locked(struct fetch *fetch, bool awaited)
+{
+    struct object_place place =
+        address_place(address_of(fetch), fetch->ticket.content.length);
+    bool neighbours = place.rest_block == place.block + 1;
+
+    fetch->io =
+        make_read(fetch, place.block, neighbours ? 2 : 1, fetch->buffer, awaited);
+    fetch->has_rest_io = place.rest_bytes > 0 && !neighbours;
+    if (fetch->has_rest_io)
+        fetch->rest_io =
+            make_read(fetch, place.rest_block, 1, fetch->buffer + BLOCK_BYTES, awaited);
+    fetch->reads_left = fetch->has_rest_io ? 2 : 1;
+    fetch->read_result = 0;
+}
+
+static void submit(struct fetch *fetch)
+{
+    struct backing *backing = fetch->table->backing;
+
+    backing_submit(backing, &fetch->io);
+    if (fetch->has_rest_io)
+        backing_submit(backing, &fetch->rest_io);
 }
 
 /* The address tells it from a stale fetch of the slot's former page, whose block is
@@ -199,7 +235,7 @@ static int join_locked(struct fetch_table *table, slot_t slot, unsigned reserve,
             table->free_count--;
             slot_begin_fetching_locked(&table->parts->slots, slot, &(*fetch)->ticket);
             (*fetch)->ticket.content.units = content.units; /* before the touch */
-            space_pin(table->space, address_block((address_t){content.ref}));
+            space_pin(table->space, (address_t){content.ref}, content.length);
             table->free = (*fetch)->next;
             (*fetch)->state = FETCH_READING;
             (*fetch)->users = 2; /* the caller and the I/O */
@@ -243,6 +279,15 @@ static int end_locked(struct fetch *fetch, int r)
     return r;
 }
 
+/* Calls done functions that are due, where the backing store can have it so. */
+static bool help(struct fetch *fetch, const struct timespec *until)
+{
+    struct backing *backing = fetch->table->backing;
+
+    return backing_wait(backing, &fetch->io, until) ||
+           (fetch->has_rest_io && backing_wait(backing, &fetch->rest_io, until));
+}
+
 /* Completes reads itself, its own and others', where the backing store can have it so;
  * else it sleeps until somebody has. */
 static int wait_until_done(struct fetch *fetch)
@@ -256,7 +301,7 @@ static int wait_until_done(struct fetch *fetch)
         struct timespec until;
 
         patience_slice(&patience, &until);
-        bool helped = backing_wait(table->backing, &fetch->io, &until);
+        bool helped = help(fetch, &until);
         {
             LOCK_FOR_SCOPE(&table->lock);
 
@@ -299,7 +344,7 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
         return r;
     *joined = !started;
     if (started)
-        backing_submit(table->backing, &(*fetch)->io);
+        submit(*fetch);
     (void)gate(GATE_FETCH_JOINED, slot);
     return wait_until_done(*fetch);
 }
@@ -315,7 +360,7 @@ int fetch_begin(struct fetch_table *table, slot_t slot, struct fetch **fetch,
         r = join_locked(table, slot, FETCHES_RESERVED, fetch, &started, warm);
     }
     if (r == 0 && started)
-        backing_submit(table->backing, &(*fetch)->io);
+        submit(*fetch);
     return r;
 }
 

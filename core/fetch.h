@@ -33,7 +33,10 @@
 enum fetch_state { FETCH_FREE, FETCH_READING, FETCH_DONE };
 
 struct fetch {
-    struct backing_io io;
+    struct backing_io io, rest_io;
+    bool has_rest_io; /* the object is in two blocks that are no neighbours */
+    _Atomic unsigned reads_left;
+    _Atomic int read_result; /* of one that failed */
     struct fetch_table *table;
     struct slot_ticket ticket;
     struct fetch *next; /* free ones */
@@ -50,7 +53,7 @@ struct fetch_table {
     struct space *space;
     struct backing *backing;
     uint64_t seed;        /* of the store's checksums */
-    struct region region; /* the buffers, a block each */
+    struct region region; /* the buffers, two blocks each */
 
     struct lock lock;
     pthread_cond_t changed; /* a fetch is done, or free */

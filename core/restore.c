@@ -66,7 +66,6 @@ static int see(void *opaque, slot_t slot, const struct slot_content *content)
 {
     struct survey *survey = opaque;
     struct restore *found = survey->found;
-    uint32_t block = address_block((address_t){content->ref});
 
     if (content->codec >= CODEC_COUNT)
         return -EUCLEAN;
@@ -79,9 +78,13 @@ static int see(void *opaque, slot_t slot, const struct slot_content *content)
     if (slot_content_is_resident(content))
         return see_object(survey, content);
     if (content->state == SLOT_STORED) {
+        struct object_place place =
+            address_place((address_t){content->ref}, content->length);
+        uint32_t last = place.rest_block > 0 ? place.rest_block : place.block;
+
         found->stored++;
-        if (block > found->last_block)
-            found->last_block = block;
+        if (last > found->last_block)
+            found->last_block = last;
     }
     return 0;
 }

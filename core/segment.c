@@ -6,10 +6,26 @@
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "content.h"
 #include "gate.h"
+
+/* Objects are split when so much of what is written was left over, on average: real pages leave
+ * 2 % on average, and 6 % in one of a hundred segments. */
+#define WASTE_UNIT 65536
+#define WASTE_MAX (WASTE_UNIT / 16)
+
+/* How much a segment counts then, of which more than a few blocks are used; and one of those few
+ * that do not split, once they do. */
+#define WASTE_WEIGHT 16
+#define WASTE_WEIGHT_PROBE 4
+#define WASTE_BLOCKS_MIN 16u
+#define SPLIT_SEGMENTS_EACH_PROBE 32u
+
+/* What is left over of a block is not worth splitting an object for. */
+#define SPLIT_BYTES_MIN 256u
 
 /* A segment's share of the region: buffer, tickets, struct segment. */
 static uint64_t share_bytes(void)
@@ -23,7 +39,7 @@ static uint64_t share_bytes(void)
 
 uint64_t segment_set_bytes(void)
 {
-    return SEGMENTS * share_bytes();
+    return SEGMENTS * share_bytes() + BLOCK_BYTES;
 }
 
 int segment_set_open(struct segment_set *set, struct parts *parts, struct space *space,
@@ -58,6 +74,7 @@ int segment_set_start(struct segment_set *set)
         set->free = segment;
         set->free_count++;
     }
+    set->joined = set->region.base + SEGMENTS * share_bytes();
     return 0;
 }
 
@@ -65,6 +82,58 @@ void segment_set_close(struct segment_set *set)
 {
     assert(set->in_flight == 0);
     region_close(&set->region);
+}
+
+static int compare(const void *one, const void *other)
+{
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+
+    return (a > b) - (a < b);
+}
+
+/* COUNT blocks, which there are, as near to each other as they come. */
+static void take_blocks(struct segment *segment, uint32_t count)
+{
+    struct segment_set *set = segment->set;
+    uint64_t keys[SEGMENT_BLOCKS]; /* 2 * number, and 1 if it was FREE */
+
+    set->promised -= segment->blocks;
+    for (uint32_t taken; segment->taken < count; segment->taken += taken) {
+        uint64_t was_free = space_has_free(set->space);
+        uint32_t first;
+
+        taken = space_take(set->space, count - segment->taken, &first);
+        assert(taken > 0); /* they were promised */
+        for (uint32_t i = 0; i < taken; i++)
+            keys[segment->taken + i] = ((uint64_t)first + i) << 1 | was_free;
+    }
+    qsort(keys, count, sizeof *keys, compare);
+    for (uint32_t i = 0; i < count; i++) {
+        segment->number[i] = (uint32_t)(keys[i] >> 1);
+        segment->was_free[i] = keys[i] & 1;
+    }
+}
+
+/* How many of its blocks from AT on, up to END, are neighbours. */
+static uint32_t run_at(const struct segment *segment, uint32_t at, uint32_t end)
+{
+    uint32_t count = 1;
+
+    while (at + count < end &&
+           segment->number[at + count] == segment->number[at] + count)
+        count++;
+    return count;
+}
+
+/* Those from FROM on, which were not written; the last one first, so that the next segment goes
+ * on where this one ends. */
+static void put_blocks_back(struct segment *segment, uint32_t from)
+{
+    while (segment->taken > from) {
+        segment->taken--;
+        space_untake(segment->set->space, segment->number[segment->taken],
+                     segment->was_free[segment->taken]);
+    }
 }
 
 int segment_begin(struct segment_set *set, uint32_t reserve, struct segment **segment)
@@ -83,17 +152,38 @@ int segment_begin(struct segment_set *set, uint32_t reserve, struct segment **se
     fresh->blocks =
         available - kept < SEGMENT_BLOCKS ? available - kept : SEGMENT_BLOCKS;
     set->promised += fresh->blocks;
-    fresh->used = fresh->objects = fresh->object_bytes = fresh->evicted_bytes = 0;
+    fresh->taken = fresh->used = 0;
+    fresh->objects = fresh->object_bytes = fresh->evicted_bytes = 0;
     fresh->cleans = false;
+    fresh->splits = set->splits && set->until_probe > 0;
     *segment = fresh;
     return 0;
 }
 
-/* The block where BYTES leave the least room; SEGMENT_BLOCKS: none has so much.  A raw
- * page needs a block of its own. */
-static uint32_t find_room(const struct segment *segment, uint32_t bytes)
+int segment_begin_cleaning(struct segment_set *set, struct segment **segment)
 {
-    uint32_t best = SEGMENT_BLOCKS, fullest = 0;
+    int r = segment_begin(set, 0, segment);
+
+    if (r == 0)
+        (*segment)->splits = set->splits || space_is_split(set->space);
+    return r;
+}
+
+/* Whether an object would begin in the last block that is used, and go on in a fresh one. */
+static bool can_split(const struct segment *segment, uint32_t length)
+{
+    uint32_t fresh = segment->used;
+
+    return segment->splits && length < BLOCK_BYTES && fresh > 0 &&
+           segment->number[fresh] - segment->number[fresh - 1] <= SPLIT_AWAY_MAX &&
+           BLOCK_BYTES - segment->filled[fresh - 1] >= SPLIT_BYTES_MIN;
+}
+
+/* The block where an object of LENGTH leaves the least room, or would begin;
+ * SEGMENT_BLOCKS: there is no room for it.  A raw page needs a block of its own. */
+static uint32_t find_room(const struct segment *segment, uint32_t length)
+{
+    uint32_t best = SEGMENT_BLOCKS, fullest = 0, bytes = block_object_bytes(length);
 
     if (segment->objects == SEGMENT_OBJECTS_MAX)
         return SEGMENT_BLOCKS;
@@ -104,7 +194,7 @@ static uint32_t find_room(const struct segment *segment, uint32_t bytes)
             best = block;
         }
     if (best == SEGMENT_BLOCKS && segment->used < segment->blocks)
-        return segment->used;
+        return can_split(segment, length) ? segment->used - 1 : segment->used;
     return best;
 }
 
@@ -114,27 +204,51 @@ static unsigned char *object_at(const struct segment *segment,
     return segment->buffer + object->block * BLOCK_BYTES + object->offset;
 }
 
+/* Appends BYTES to a block, the next fresh one or one that is used, and zeroes up to a
+ * multiple of 8. */
+static void append_bytes(struct segment *segment, uint32_t block, uint32_t header_bytes,
+                         const void *from, uint32_t bytes)
+{
+    if (block == segment->used)
+        segment->filled[segment->used++] = 0;
+    unsigned char *to =
+        segment->buffer + block * BLOCK_BYTES + segment->filled[block] + header_bytes;
+    uint32_t padded = (bytes + 7) / 8 * 8;
+
+    memcpy(to, from, bytes);
+    memset(to + bytes, 0, padded - bytes);
+    segment->filled[block] += (uint16_t)(header_bytes + padded);
+}
+
 /* Copies an object, whose slot is locked, to the block that find_room() found for it. */
 static void append(struct segment *segment, uint32_t block,
                    const struct slot_ticket *ticket, const void *object)
 {
-    uint32_t length = ticket->content.length, bytes = block_object_bytes(length);
-    struct segment_object *entry = &segment->table[segment->objects++];
+    const uint32_t header_bytes = sizeof(struct object_header);
+    uint32_t length = ticket->content.length;
+    uint16_t offset = block < segment->used ? segment->filled[block] : 0;
 
-    if (block == segment->used)
-        segment->filled[segment->used++] = 0;
-    *entry = (struct segment_object){
-        .ticket = *ticket,
-        .offset = segment->filled[block],
-        .block = (uint8_t)block,
-    };
-    unsigned char *to = object_at(segment, entry);
-    if (length < BLOCK_BYTES)
-        to += sizeof(struct object_header);
-    memcpy(to, object, length);
-    memset(to + length, 0, object_at(segment, entry) + bytes - (to + length));
-    segment->filled[block] += (uint16_t)bytes;
+    segment->table[segment->objects++] = (struct segment_object){
+        .ticket = *ticket, .offset = offset, .block = (uint8_t)block};
     segment->object_bytes += length;
+    if (length == BLOCK_BYTES) {
+        append_bytes(segment, block, 0, object, length);
+        return;
+    }
+    struct object_parts parts = object_parts_at(offset, length);
+
+    append_bytes(segment, block, header_bytes, object, parts.head_length);
+    if (parts.rest_bytes == 0)
+        return;
+    append_bytes(segment, block + 1, header_bytes,
+                 (const char *)object + parts.head_length, length - parts.head_length);
+}
+
+/* After its first object, outside of its slot's lock. */
+static void take_blocks_early(struct segment *segment)
+{
+    if (segment->splits && segment->taken == 0)
+        take_blocks(segment, segment->blocks);
 }
 
 /* -ENOSPC: no room in this segment. */
@@ -148,7 +262,7 @@ static int try_add(struct segment *segment, slot_t slot)
     if (!slot_lock(&parts->slots, slot, SLOT_INSPECT, &content))
         return -EAGAIN;
     if (slot_content_is_resident(&content)) {
-        uint32_t block = find_room(segment, block_object_bytes(content.length));
+        uint32_t block = find_room(segment, content.length);
 
         r = block < SEGMENT_BLOCKS ? 0 : -ENOSPC;
         if (r == 0)
@@ -160,6 +274,8 @@ static int try_add(struct segment *segment, slot_t slot)
         }
     }
     slot_unlock(&parts->slots, slot);
+    if (r == 0)
+        take_blocks_early(segment);
     return r;
 }
 
@@ -188,33 +304,35 @@ void segment_add_aside(struct segment *segment)
     set->aside_count = kept;
 }
 
-int segment_add_stored(struct segment *segment, const struct object_header *object,
-                       address_t old)
+int segment_add_stored(struct segment *segment, slot_t slot, address_t old, char *block,
+                       char *rest)
 {
     struct segment_set *set = segment->set;
     struct parts *parts = set->parts;
+    const struct object_view view = {block, rest, address_offset(old)};
+    uint32_t to = SEGMENT_BLOCKS;
     struct slot_content content;
     struct slot_ticket ticket;
-    uint32_t block = SEGMENT_BLOCKS;
     int r = -EAGAIN;
 
-    if (object->slot >= parts->slots.slots)
+    if (slot >= parts->slots.slots)
         return -EAGAIN;
-    if (!slot_lock(&parts->slots, object->slot, SLOT_INSPECT, &content))
+    if (!slot_lock(&parts->slots, slot, SLOT_INSPECT, &content))
         return -EAGAIN;
     if (content.state == SLOT_STORED && content.ref == old.value) {
         /* Live, and so whole: what is not is lost, and stays where it is to say so. */
-        if (object_header_holds(set->seed, object, object->slot, content.codec,
-                                content.length)) {
-            block = find_room(segment, block_object_bytes(content.length));
-            r = block < SEGMENT_BLOCKS ? 0 : -ENOSPC;
+        if (object_holds(set->seed, (uint32_t)slot, content.codec, content.length,
+                         view)) {
+            to = find_room(segment, content.length);
+            r = to < SEGMENT_BLOCKS ? 0 : -ENOSPC;
         }
         if (r == 0)
-            slot_ticket_take_locked(&parts->slots, object->slot, &ticket);
+            slot_ticket_take_locked(&parts->slots, slot, &ticket);
     }
-    slot_unlock(&parts->slots, object->slot);
+    slot_unlock(&parts->slots, slot);
     if (r == 0) {
-        append(segment, block, &ticket, object + 1);
+        append(segment, to, &ticket, object_join(content.length, view, set->joined));
+        take_blocks_early(segment);
         segment->cleans = true;
     }
     return r;
@@ -227,12 +345,24 @@ static address_t address_of(const struct segment *segment,
     const struct slot_ticket *ticket = &object->ticket;
     const void *at = object_at(segment, object);
     uint32_t block = segment->number[object->block];
+    uint32_t length = ticket->content.length;
 
-    if (ticket->content.length == BLOCK_BYTES)
+    if (length == BLOCK_BYTES)
         return address_of_raw_page(
             block, raw_page_checksum(segment->set->seed, (uint32_t)ticket->slot, at));
-    return address_make(block, object->offset,
-                        ((const struct object_header *)at)->checksum);
+    uint64_t checksum = ((const struct object_header *)at)->checksum;
+    return object_parts_at(object->offset, length).rest_bytes > 0
+               ? address_make_split(block, segment->number[object->block + 1],
+                                    object->offset, checksum)
+               : address_make(block, object->offset, checksum);
+}
+
+static struct object_view view_of(const struct segment *segment,
+                                  const struct segment_object *object)
+{
+    char *block = (char *)segment->buffer + object->block * BLOCK_BYTES;
+
+    return (struct object_view){block, block + BLOCK_BYTES, object->offset};
 }
 
 /* The padding and the checksums, made outside the slots' locks: the buffer is ours
@@ -241,13 +371,11 @@ static void seal(struct segment *segment)
 {
     for (uint32_t i = 0; i < segment->objects; i++) {
         const struct slot_ticket *ticket = &segment->table[i].ticket;
-        struct object_header *header =
-            (struct object_header *)object_at(segment, &segment->table[i]);
 
         if (ticket->content.length < BLOCK_BYTES)
-            object_header_make(segment->set->seed, (uint32_t)ticket->slot,
-                               ticket->content.codec, ticket->content.length,
-                               header + 1, header);
+            object_headers_make(segment->set->seed, (uint32_t)ticket->slot,
+                                ticket->content.codec, ticket->content.length,
+                                view_of(segment, &segment->table[i]));
     }
     for (uint32_t block = 0; block < segment->used; block++)
         memset(segment->buffer + block * BLOCK_BYTES + segment->filled[block], 0,
@@ -308,11 +436,23 @@ static void let_go(struct segment *segment)
     segment->objects = 0;
 }
 
+static void note_split(const struct segment *segment)
+{
+    for (uint32_t i = 0; i < segment->objects; i++) {
+        struct object_parts parts = object_parts_at(
+            segment->table[i].offset, segment->table[i].ticket.content.length);
+
+        if (parts.rest_bytes > 0)
+            space_note_split(segment->set->space, parts.bytes + parts.rest_bytes);
+    }
+}
+
 static void land(struct segment *segment)
 {
     struct segment_set *set = segment->set;
 
     set->written_bytes += segment_write_bytes(segment);
+    note_split(segment);
     for (uint32_t block = 0; block < segment->used; block++)
         space_landed(set->space, segment->number[block], segment->filled[block]);
     (void)gate(GATE_SEGMENT_LANDED, segment->table[0].ticket.slot);
@@ -351,22 +491,16 @@ uint32_t segment_write_bytes(const struct segment *segment)
     return segment->used * BLOCK_BYTES;
 }
 
-/* Takes blocks for what is used, and makes an I/O for each run of neighbours. */
-static void take_blocks(struct segment *segment)
+/* An I/O for each run of neighbours. */
+static void make_ios(struct segment *segment)
 {
-    struct segment_set *set = segment->set;
     uint32_t ios = 0;
 
     for (uint32_t at = 0, count; at < segment->used; at += count) {
-        uint32_t first;
-
-        count = space_take(set->space, segment->used - at, &first);
-        assert(count > 0); /* they were promised */
-        for (uint32_t i = 0; i < count; i++)
-            segment->number[at + i] = first + i;
+        count = run_at(segment, at, segment->used);
         segment->ios[ios++] = (struct backing_io){
             .op = BACKING_WRITE,
-            .offset = (uint64_t)first * BLOCK_BYTES,
+            .offset = (uint64_t)segment->number[at] * BLOCK_BYTES,
             .bytes = count * BLOCK_BYTES,
             .buffer = segment->buffer + at * BLOCK_BYTES,
             .done = on_written,
@@ -374,6 +508,28 @@ static void take_blocks(struct segment *segment)
         };
     }
     segment->ios_left = ios;
+}
+
+/* Whether the segments that follow had better split objects, or need not any more.  The
+ * cleaner's say nothing: they have little to choose from. */
+static void learn(const struct segment *segment)
+{
+    struct segment_set *set = segment->set;
+    int waste = WASTE_UNIT;
+
+    if (segment->cleans || segment->used < WASTE_BLOCKS_MIN)
+        return;
+    if (segment->splits) {
+        set->until_probe -= set->until_probe > 0;
+        return;
+    }
+    for (uint32_t block = 0; block < segment->used; block++)
+        waste -=
+            (int)(segment->filled[block] * (WASTE_UNIT / BLOCK_BYTES) / segment->used);
+    set->waste +=
+        (waste - set->waste) / (set->splits ? WASTE_WEIGHT_PROBE : WASTE_WEIGHT);
+    set->splits = set->waste > WASTE_MAX;
+    set->until_probe = SPLIT_SEGMENTS_EACH_PROBE;
 }
 
 void segment_submit(struct segment *segment)
@@ -385,9 +541,13 @@ void segment_submit(struct segment *segment)
         return;
     }
     (void)gate(GATE_SEGMENT_COPIED, segment->table[0].ticket.slot);
+    learn(segment);
+    if (segment->splits)
+        put_blocks_back(segment, segment->used);
+    else
+        take_blocks(segment, segment->used);
     seal(segment);
-    set->promised -= segment->blocks;
-    take_blocks(segment);
+    make_ios(segment);
     segment->result = 0;
     segment->sequence = ++set->sequence;
     set->in_flight++;
@@ -397,7 +557,10 @@ void segment_submit(struct segment *segment)
 
 void segment_abandon(struct segment *segment)
 {
-    segment->set->promised -= segment->blocks;
+    if (segment->taken > 0)
+        put_blocks_back(segment, 0);
+    else
+        segment->set->promised -= segment->blocks;
     let_go(segment);
     put_buffer_back(segment);
 }

@@ -21,10 +21,14 @@
  * Once it has landed nothing holds a segment's blocks together: each is free again when
  * its own few objects are dead.  With space that comes free in whole segments only,
  * cleaning writes 2.8 bytes for each that random overwrites make it write, at 80 % full;
- * with blocks 1.7.  Objects of one single length leave up to half of each block unused; split
- * over two neighbouring blocks they would not, but in a store that is nearly full there are
- * few neighbours, and cleaning moves whole objects to be rid of halves: at 71 % full it got
- * nowhere.
+ * with blocks 1.7.
+ *
+ * Pages whose objects are all of like lengths fit together badly, whatever there is to choose
+ * from: two of 1400 bytes in a block, one of 2100, and a third or half of what is written is
+ * nothing.  When that shows, the segments that follow split objects (block-format.h): they
+ * have their blocks before they are full, for those of an object must be near each other.  Now
+ * and then one does not, by which to see whether it is still of use.  Real pages do without,
+ * and their fetches read one block each.
  *
  * Padding is zeroed: nothing of what a buffer held before leaves RAM.
  *
@@ -61,21 +65,24 @@ struct segment_set;
 struct segment_object {
     struct slot_ticket ticket;
     uint16_t offset; /* of its header in the block; 0 for a raw page */
-    uint8_t block;   /* the segment's */
+    uint8_t block;   /* the segment's; a split one goes on in its next */
 };
 
 struct segment {
     struct segment_set *set;
     uint32_t blocks; /* that it may have */
-    uint32_t used;   /* that have something in them, which are the first ones */
+    uint32_t taken; /* that it has: when it is submitted, or from the first object on */
+    uint32_t used;  /* that have something in them, which are the first ones */
     uint32_t objects;
     uint32_t object_bytes;  /* the objects' own */
     uint32_t evicted_bytes; /* of these, what is to leave RAM */
     bool cleans;            /* some come from other blocks */
+    bool splits;            /* objects, and so has its blocks early */
     struct segment *next;   /* free buffers */
 
     uint16_t filled[SEGMENT_BLOCKS];       /* bytes */
-    uint32_t number[SEGMENT_BLOCKS];       /* in the backing store, once submitted */
+    bool was_free[SEGMENT_BLOCKS];         /* when it was taken (space.h) */
+    uint32_t number[SEGMENT_BLOCKS];       /* in the backing store, once it has them */
     struct backing_io ios[SEGMENT_BLOCKS]; /* one for each run of neighbours */
     uint32_t ios_left;
     int result;
@@ -92,11 +99,15 @@ struct segment_set {
     uint64_t seed; /* of the store's checksums */
 
     struct region region;
+    char *joined; /* a split object on its way from elsewhere */
     struct segment *free;
     _Atomic unsigned free_count; /* of these */
     unsigned in_flight;
-    uint64_t sequence; /* of the last one submitted */
-    uint32_t promised; /* blocks to segments that are not submitted yet */
+    uint64_t sequence;    /* of the last one submitted */
+    uint32_t promised;    /* blocks to segments that have not taken them yet */
+    bool splits;          /* the segments that follow do, */
+    unsigned until_probe; /* and after so many one does not, */
+    int waste;            /* to know how much it would leave over on average */
     /* Slots that did not fit, not marked in any way: the next segment begins with them. */
     slot_t aside[SEGMENT_ASIDE_MAX];
     unsigned aside_count;
@@ -124,6 +135,11 @@ void segment_set_close(struct segment_set *set);
  * flight; -ENOSPC: no blocks. */
 int segment_begin(struct segment_set *set, uint32_t reserve, struct segment **segment);
 
+/* The same for objects from sparse blocks, which reserves are for.  Also splits when those that are
+ * evicted need it no more, and what is stored was split: it would take more blocks than come
+ * free. */
+int segment_begin_cleaning(struct segment_set *set, struct segment **segment);
+
 /* Adds the object of SLOT, if it is in the pool and not WRITING, or puts it aside.
  * -EAGAIN: it is not; -ENOSPC: there is room for it neither here nor there. */
 int segment_add(struct segment *segment, slot_t slot);
@@ -131,10 +147,10 @@ int segment_add(struct segment *segment, slot_t slot);
 /* Adds what was put aside, as far as there is room. */
 void segment_add_aside(struct segment *segment);
 
-/* Adds an object read from elsewhere on the backing store, if its slot still refers to
- * OLD.  Errors as segment_add(). */
-int segment_add_stored(struct segment *segment, const struct object_header *object,
-                       address_t old);
+/* Adds an object read from elsewhere on the backing store, in BLOCK and REST, if SLOT still
+ * refers to it there, which is OLD.  Errors as segment_add(). */
+int segment_add_stored(struct segment *segment, slot_t slot, address_t old, char *block,
+                       char *rest);
 
 /* What writing it takes, padding included. */
 uint32_t segment_write_bytes(const struct segment *segment);

@@ -27,6 +27,12 @@ _Static_assert(BLOCK_BYTES / FILLED_UNIT <= FILLED_MASK >> FILLED_SHIFT, "so do 
 /* Below this share of all, available blocks are short. */
 #define SHORT_SHARE 8
 
+/* The length of split objects is an average of about so many. */
+#define SPLIT_AVERAGE_OF 256
+
+/* Of live bytes, in split objects: that is many. */
+#define SPLIT_SHARE 16
+
 typedef _Atomic uint32_t word_t;
 
 static word_t *word_of(const struct space *space, uint32_t block)
@@ -155,6 +161,8 @@ int space_open(struct space *space, uint64_t backing_bytes, struct memory *memor
 {
     space->blocks = block_count(backing_bytes);
     space->free = space->empty = (struct block_map){.hand = 1};
+    atomic_init(&space->split_bytes, 0);
+    atomic_init(&space->split_live_bytes, 0);
     atomic_init(&space->live_bytes, 0);
     space->landed_bytes = 0;
     int r = region_open(&space->region, REGION_PRIVATE, "zslot-blocks",
@@ -263,13 +271,10 @@ void space_adopt_begin(struct space *space)
     }
 }
 
-int space_adopt(struct space *space, address_t address, uint32_t length)
+static int adopt_part_locked(struct space *space, uint32_t block, uint32_t bytes)
 {
-    uint32_t block = address_block(address), bytes = block_object_bytes(length);
-
     if (block < 1 || block > space->blocks)
         return -EUCLEAN;
-    LOCK_FOR_SCOPE(&space->lock);
     uint32_t now = atomic_load(word_of(space, block));
     if (now == HELD) {
         /* A slot refers to a block only when nothing is under way to it any more: the
@@ -290,6 +295,37 @@ int space_adopt(struct space *space, address_t address, uint32_t length)
     space->live_bytes += bytes;
     space->landed_bytes += bytes;
     return 0;
+}
+
+void space_note_split(struct space *space, uint32_t bytes)
+{
+    uint32_t average = space->split_bytes;
+
+    space->split_bytes =
+        average == 0 ? bytes
+                     : (average * (SPLIT_AVERAGE_OF - 1) + bytes) / SPLIT_AVERAGE_OF;
+    space->split_live_bytes += bytes;
+}
+
+bool space_is_split(const struct space *space)
+{
+    return space->split_live_bytes > space->live_bytes / SPLIT_SHARE;
+}
+
+int space_adopt(struct space *space, address_t address, uint32_t length)
+{
+    struct object_place place = address_place(address, length);
+
+    if (length != BLOCK_BYTES &&
+        address_offset(address) + sizeof(struct object_header) >= BLOCK_BYTES)
+        return -EUCLEAN;
+    LOCK_FOR_SCOPE(&space->lock);
+    int r = adopt_part_locked(space, place.block, place.bytes);
+    if (r == 0 && place.rest_bytes > 0) {
+        space_note_split(space, place.bytes + place.rest_bytes);
+        r = adopt_part_locked(space, place.rest_block, place.rest_bytes);
+    }
+    return r;
 }
 
 void space_forget_writes(struct space *space)
@@ -363,6 +399,24 @@ void space_put_back(struct space *space, uint32_t first, uint32_t count, bool di
     map_set(discarded ? &space->free : &space->empty, first, count);
 }
 
+bool space_has_free(const struct space *space)
+{
+    return space->free.count > 0;
+}
+
+/* The next who takes one finds it again, as far as it was taken from there: nothing else takes
+ * FREE ones meanwhile. */
+void space_untake(struct space *space, uint32_t block, bool was_free)
+{
+    struct block_map *map = was_free ? &space->free : &space->empty;
+    LOCK_FOR_SCOPE(&space->lock);
+
+    assert(atomic_load(word_of(space, block)) == 0);
+    note_writes(space, block, 1, false);
+    map_set(map, block, 1);
+    map->hand = block;
+}
+
 /* Nothing refers to the block and nobody reads it: it can be used again. */
 static void retire_if_empty(struct space *space, uint32_t block)
 {
@@ -389,9 +443,8 @@ void space_landed(struct space *space, uint32_t block, uint32_t live_bytes)
                  USED | live_bytes | live_bytes / FILLED_UNIT << FILLED_SHIFT);
 }
 
-void space_release(struct space *space, address_t address, uint32_t length)
+static void release_part(struct space *space, uint32_t block, uint32_t bytes)
 {
-    uint32_t block = address_block(address), bytes = block_object_bytes(length);
     uint32_t before = atomic_fetch_sub(word_of(space, block), bytes);
 
     assert(before & USED && (before & LIVE_MASK) >= bytes);
@@ -400,17 +453,23 @@ void space_release(struct space *space, address_t address, uint32_t length)
         retire_if_empty(space, block);
 }
 
+void space_release(struct space *space, address_t address, uint32_t length)
+{
+    struct object_place place = address_place(address, length);
+
+    release_part(space, place.block, place.bytes);
+    if (place.rest_bytes > 0) {
+        release_part(space, place.rest_block, place.rest_bytes);
+        space->split_live_bytes -= place.bytes + place.rest_bytes;
+    }
+}
+
 uint64_t space_released_bytes(const struct space *space)
 {
     return space->landed_bytes - space->live_bytes;
 }
 
-void space_pin(struct space *space, uint32_t block)
-{
-    atomic_fetch_add(word_of(space, block), PIN_ONE);
-}
-
-bool space_try_pin(struct space *space, uint32_t block)
+bool space_try_pin_block(struct space *space, uint32_t block)
 {
     word_t *word = word_of(space, block);
     uint32_t now = atomic_load(word);
@@ -421,12 +480,30 @@ bool space_try_pin(struct space *space, uint32_t block)
     return false;
 }
 
-void space_unpin(struct space *space, uint32_t block)
+void space_unpin_block(struct space *space, uint32_t block)
 {
     uint32_t now = atomic_fetch_sub(word_of(space, block), PIN_ONE) - PIN_ONE;
 
     if ((now & (LIVE_MASK | PIN_MASK)) == 0)
         retire_if_empty(space, block);
+}
+
+void space_pin(struct space *space, address_t address, uint32_t length)
+{
+    struct object_place place = address_place(address, length);
+
+    atomic_fetch_add(word_of(space, place.block), PIN_ONE);
+    if (place.rest_bytes > 0)
+        atomic_fetch_add(word_of(space, place.rest_block), PIN_ONE);
+}
+
+void space_unpin(struct space *space, address_t address, uint32_t length)
+{
+    struct object_place place = address_place(address, length);
+
+    space_unpin_block(space, place.block);
+    if (place.rest_bytes > 0)
+        space_unpin_block(space, place.rest_block);
 }
 
 uint32_t space_used_blocks(const struct space *space)
@@ -456,6 +533,13 @@ void space_set_tried(struct space *space, uint32_t block, bool tried)
         atomic_fetch_or(word_of(space, block), TRIED);
     else
         atomic_fetch_and(word_of(space, block), ~TRIED);
+}
+
+bool space_is_tried(const struct space *space, uint32_t block)
+{
+    uint32_t now = atomic_load_explicit(word_of(space, block), memory_order_relaxed);
+
+    return now & USED && now & TRIED;
 }
 
 int space_check(struct space *space)

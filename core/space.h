@@ -50,7 +50,10 @@ struct block_map {
 
 struct space {
     struct region region; /* a word per block, and the maps */
-    uint32_t blocks;      /* how many can be used, and numbers from 1 to that */
+    /* Of a split object, on average, 0: none is, or was; of all of them that are live. */
+    _Atomic uint32_t split_bytes;
+    _Atomic uint64_t split_live_bytes;
+    uint32_t blocks; /* how many can be used, and numbers from 1 to that */
 
     struct region writes; /* a bit per block that is FILLING, if it is to be noted */
     uint32_t held;
@@ -104,19 +107,31 @@ uint32_t space_take(struct space *space, uint32_t most, uint32_t *first);
  * now. */
 void space_landed(struct space *space, uint32_t block, uint32_t live_bytes);
 
+/* A split object of BYTES, headers included, is in blocks that are about to land. */
+void space_note_split(struct space *space, uint32_t bytes);
+
 /* One object of LENGTH at ADDRESS is referred to no more. */
 void space_release(struct space *space, address_t address, uint32_t length);
 
 /* What has been released so far, in all.  For the writeback thread. */
 uint64_t space_released_bytes(const struct space *space);
 
-/* Around a read of a block.  The pin goes on under the lock of a slot that refers to
- * it. */
-void space_pin(struct space *space, uint32_t block);
-void space_unpin(struct space *space, uint32_t block);
+/* Around a read of an object.  The pin goes on under the lock of the slot that refers to
+ * it, and is on both blocks of a split one. */
+void space_pin(struct space *space, address_t address, uint32_t length);
+void space_unpin(struct space *space, address_t address, uint32_t length);
 
-/* Pins a block without knowing of a slot in it.  False: it is not USED. */
-bool space_try_pin(struct space *space, uint32_t block);
+/* Around a read of a block, without knowing of a slot in it.  False: it is not USED. */
+bool space_try_pin_block(struct space *space, uint32_t block);
+void space_unpin_block(struct space *space, uint32_t block);
+
+/* Whether so much of what is live is split that more is gained by splitting what is moved, too. */
+bool space_is_split(const struct space *space);
+
+/* A block that space_take() gave, and into which nothing was written.  WAS_FREE: that it was FREE,
+ * which it is if any is when it is taken. */
+bool space_has_free(const struct space *space);
+void space_untake(struct space *space, uint32_t block, bool was_free);
 
 /* How many blocks space_take() would find. */
 uint32_t space_available(const struct space *space);
@@ -145,6 +160,7 @@ uint32_t space_cleanable_bytes(const struct space *space, uint32_t block,
 /* Cleaning was tried: what is still live in the block then is damaged or on its way, and
  * stays until nothing refers to it. */
 void space_set_tried(struct space *space, uint32_t block, bool tried);
+bool space_is_tried(const struct space *space, uint32_t block);
 
 /* Whether every block is FREE, EMPTY, or USED and not pinned, and all that is counted
  * right; when nothing is under way.  -EUCLEAN. */

@@ -212,9 +212,12 @@ static unsigned char *find_object(uint32_t page)
     for (uint64_t at = BLOCK_BYTES; at < SMALL_STORE - 2 * PAGE; at += 8) {
         unsigned char *bytes = faulty_bytes(faulty) + at;
         const struct object_header *header = (struct object_header *)bytes;
+        const struct object_view view = {(char *)bytes - at % BLOCK_BYTES, NULL,
+                                         at % BLOCK_BYTES};
 
         if (header->slot == page && header->length > 0 && header->length <= PAGE &&
-            object_header_holds(seed, header, page, header->codec, header->length))
+            object_parts_at(view.offset, header->length).rest_bytes == 0 &&
+            object_holds(seed, page, header->codec, header->length, view))
             return bytes + sizeof *header;
     }
     ck_abort_msg("page %u is nowhere", page);

@@ -158,6 +158,7 @@ void stage_fetch_landed(actor_fn *reader, actor_fn *second, bool waits)
 #define PAIRS (STAGE_VICTIMS - 1)
 #define SINGLES_AT (200 * PAGE)
 #define SINGLES 720
+#define SINGLE_BYTES 3900 /* nothing to split an object for */
 
 static void put(uint32_t bytes, uint64_t at)
 {
@@ -181,7 +182,7 @@ void stage_setup_cleaner(void)
     }
     stage_write_back(NULL);
     for (unsigned i = 0; i < SINGLES; i++)
-        put(LARGE_BYTES, SINGLES_AT + i * PAGE);
+        put(SINGLE_BYTES, SINGLES_AT + i * PAGE);
     stage_write_back(NULL);
     ck_assert_uint_eq(stage_stat(STAT_bd_used_size),
                       (uint64_t)(STAGE_VICTIMS + SINGLES) * BLOCK_BYTES);

@@ -123,17 +123,44 @@ START_TEST(pinned_block_is_not_empty_before_its_last_pin_is_off)
 
     open_space(100);
     space_take(&space, 1, &block);
-    ck_assert(!space_try_pin(&space, block));
+    ck_assert(!space_try_pin_block(&space, block));
     space_landed(&space, block, BLOCK_BYTES);
-    space_pin(&space, block);
-    ck_assert(space_try_pin(&space, block));
+    space_pin(&space, at(block, 12345), BLOCK_BYTES);
+    ck_assert(space_try_pin_block(&space, block));
     space_release(&space, at(block, 12345), BLOCK_BYTES);
     ck_assert_uint_eq(space.empty.count, 0);
-    space_unpin(&space, block);
+    space_unpin(&space, at(block, 12345), BLOCK_BYTES);
     ck_assert_uint_eq(space.empty.count, 0);
-    space_unpin(&space, block);
+    space_unpin_block(&space, block);
     ck_assert_uint_eq(space.empty.count, 1);
-    ck_assert(!space_try_pin(&space, block));
+    ck_assert(!space_try_pin_block(&space, block));
+    close_space();
+}
+END_TEST
+
+/* 3000 bytes with their header at 2000: 2080 of them there, 920 in the next block. */
+START_TEST(split_object_takes_and_pins_two_blocks)
+{
+    const struct object_parts parts = object_parts_at(2000, 3000);
+    uint32_t block, dead;
+
+    ck_assert_uint_eq(parts.head_length, 2080);
+    ck_assert_uint_eq(parts.bytes, BLOCK_BYTES - 2000);
+    ck_assert_uint_eq(parts.rest_bytes, block_object_bytes(920));
+    open_space(100);
+    ck_assert_uint_eq(space_take(&space, 2, &block), 2);
+    space_landed(&space, block, parts.bytes);
+    space_landed(&space, block + 1, parts.rest_bytes + block_object_bytes(1000));
+    space_pin(&space, at(block, 2000), 3000);
+    space_release(&space, at(block, 2000), 3000);
+    ck_assert_uint_eq(space_cleanable_bytes(&space, block + 1, &dead),
+                      block_object_bytes(1000));
+    space_release(&space, at(block + 1, parts.rest_bytes), 1000);
+    ck_assert_uint_eq(space.live_bytes, 0);
+    ck_assert_uint_eq(space.empty.count, 0);
+    space_unpin(&space, at(block, 2000), 3000);
+    ck_assert_uint_eq(space.empty.count, 2);
+    ck_assert_int_eq(space_check(&space), 0);
     close_space();
 }
 END_TEST
@@ -208,4 +235,5 @@ HARNESS_MAIN("unit-space", what_was_there_at_the_start_is_empty_or_adopted,
              only_empty_block_is_found_from_anywhere,
              block_is_empty_when_its_last_object_is_released,
              pinned_block_is_not_empty_before_its_last_pin_is_off,
+             split_object_takes_and_pins_two_blocks,
              block_that_is_filled_less_than_half_is_sparse)

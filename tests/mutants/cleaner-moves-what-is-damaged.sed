@@ -1,7 +1,7 @@
 # file: core/segment.c
 # test: fault-fetch cleaner_does_not_move_a_damaged_object
 # S11: a damaged object gets a new checksum, and is believed.
-/^ *if (object_header_holds/ {
+/^ *if (object_holds/ {
 N
 s/.*/        if (1) {/
 }

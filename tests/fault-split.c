@@ -1,0 +1,349 @@
+/* fault-split.c - objects that go on in the next block of the backing store
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include "harness.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "block-format.h"
+#include "stored.h"
+
+/* Instead of what stored_setup() has: a store of so many bytes, with nothing in RAM. */
+static uint64_t seed;
+
+static void open_store(uint64_t store_bytes)
+{
+    stored_teardown();
+    faulty = faulty_new(store_bytes);
+    volume = harness_open_with(faulty_backing(faulty), "size", "64M", "compressor",
+                               "lz4", NULL);
+    model_open(&model, volume_size_bytes(volume));
+    faulty_wait_done(faulty, BACKING_WRITE, 1);
+}
+
+static void write_one(unsigned page, uint32_t length)
+{
+    unsigned char data[PAGE];
+
+    sample_sized(length, ++seed, data);
+    model_write_both(&model, volume, page * PAGE, PAGE, data);
+}
+
+static void store_all(unsigned pages, uint32_t length)
+{
+    for (unsigned i = 0; i < pages; i++)
+        write_one(i, length);
+    stored_write_back();
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), pages);
+}
+
+/* -- What is written. -- */
+
+START_TEST(objects_of_one_length_leave_little_of_their_blocks_unused)
+{
+    static const uint32_t lengths[] = {1000, 1400, 2100, 2282, 2740, 3000, 3600};
+
+    for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        open_store(64 * MIB);
+        store_all(harness_is_slow() ? 6000 : 12000, lengths[i]);
+        double evicted = (double)stored_stat(STAT_bd_evicted_size);
+        double written = (double)stored_stat(STAT_bd_written_size);
+        ck_assert_msg(written / evicted <= 1.08, "%u bytes: %.3f", lengths[i],
+                      written / evicted);
+    }
+}
+END_TEST
+
+/* -- What comes back. -- */
+
+static struct object_header *block_at(unsigned number)
+{
+    return (struct object_header *)stored_block(number);
+}
+
+/* The first block that begins with the rest of an object. */
+static unsigned find_rest(void)
+{
+    unsigned block = 2;
+
+    while (!block_at(block)->is_rest)
+        block++;
+    return block;
+}
+
+/* Where the last object of a block has its header. */
+static unsigned char *find_head(unsigned block)
+{
+    uint32_t at = 0, last = 0;
+
+    while (at < BLOCK_BYTES) {
+        const struct object_header *header =
+            (struct object_header *)(stored_block(block) + at);
+
+        last = at;
+        at += object_parts_at(at, header->length).bytes;
+    }
+    return stored_block(block) + last;
+}
+
+START_TEST(bit_flip_anywhere_in_a_split_object_is_eio_and_never_wrong_data)
+{
+    uint32_t step = harness_is_slow() ? 37 : 1;
+    uint64_t flips = 0;
+
+    open_store(32 * MIB);
+    store_all(1000, 3000);
+    unsigned block = find_rest();
+    const struct object_header *rest = block_at(block);
+    unsigned char *head = find_head(block - 1);
+    unsigned char *end = (unsigned char *)rest + sizeof *rest + rest->length;
+
+    ck_assert_uint_eq(((struct object_header *)head)->slot, rest->slot);
+    ck_assert_int_eq(stored_read_page(rest->slot), 0);
+    /* So that it does not go back to RAM for having been read twice. */
+    harness_fail(GATE_POOL_ALLOC, 1, true, -ENOSPC);
+    for (unsigned char *byte = head; byte < end; byte += step) {
+        uint32_t page = ((struct object_header *)head)->slot;
+
+        *byte ^= (unsigned char)(1u << flips % 8);
+        ck_assert_msg(stored_read_page(page) == -EIO, "byte %ld", (long)(byte - head));
+        *byte ^= (unsigned char)(1u << flips % 8);
+        ck_assert_uint_eq(stored_stat(STAT_corrupt_objects), ++flips);
+    }
+    harness_fail_end();
+    ck_assert_int_eq(stored_read_page(rest->slot), 0);
+}
+END_TEST
+
+/* As when one of two writes is lost. */
+START_TEST(rest_of_an_earlier_object_of_the_same_page_does_not_hold)
+{
+    static char older[2 * BLOCK_BYTES], newer[2 * BLOCK_BYTES];
+    const struct object_view old = {older, older + BLOCK_BYTES, 2000};
+    struct object_view new = {newer, newer + BLOCK_BYTES, 2000};
+    const uint16_t length = 3000;
+
+    memset(older, 1, sizeof older);
+    memset(newer, 2, sizeof newer);
+    object_headers_make(7, 5, CODEC_LZ4, length, old);
+    object_headers_make(7, 5, CODEC_LZ4, length, new);
+    ck_assert(object_holds(7, 5, CODEC_LZ4, length, old));
+    ck_assert(object_holds(7, 5, CODEC_LZ4, length, new));
+    new.rest = old.rest;
+    ck_assert(!object_holds(7, 5, CODEC_LZ4, length, new));
+}
+END_TEST
+
+struct expected {
+    unsigned page;
+    int result;
+};
+
+/* An actor's. */
+static void read_and_expect(void *opaque)
+{
+    const struct expected *expected = opaque;
+    unsigned char data[PAGE];
+
+    ck_assert_int_eq(volume_read(volume, (uint64_t)expected->page * PAGE, PAGE, data),
+                     expected->result);
+}
+
+/* -- In blocks that are no neighbours, as after a while in a store that is nearly full. -- */
+
+static void overwrite_at_random(unsigned pages, uint32_t length, unsigned long rounds)
+{
+    uint64_t random = 1;
+
+    for (unsigned long round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < 100; i++)
+            write_one((unsigned)(harness_random(&random) % pages), length);
+        stored_write_back();
+    }
+}
+
+/* A page of the first PAGES for which two reads are needed. */
+static unsigned find_apart(unsigned pages)
+{
+    for (unsigned page = 0; page < pages; page++) {
+        unsigned before = faulty_count(faulty, BACKING_READ);
+
+        ck_assert_int_eq(stored_read_page(page), 0);
+        if (faulty_count(faulty, BACKING_READ) == before + 2)
+            return page;
+    }
+    ck_abort_msg("all pages are in neighbours");
+}
+
+/* Until the cleaner has nothing more to do. */
+static void settle(void)
+{
+    unsigned before, now = faulty_wait_all_done(faulty);
+
+    do {
+        before = now;
+        for (unsigned turn = 0; turn < 8; turn++) {
+            stored_write_back();
+            now = faulty_wait_all_done(faulty);
+        }
+    } while (now != before);
+}
+
+/* With room enough for the cleaner to rest: the page stays where it is. */
+static unsigned make_apart(void)
+{
+    const unsigned pages = 1400;
+
+    open_store(SMALL_STORE);
+    store_all(pages, 2100);
+    overwrite_at_random(pages, 2100, 15);
+    for (unsigned i = 0; i < pages; i += 4)
+        model_trim_both(&model, volume, i * PAGE, PAGE);
+    settle();
+    /* So that it does not go back to RAM for having been read twice. */
+    harness_fail(GATE_POOL_ALLOC, 1, true, -ENOSPC);
+    return find_apart(pages);
+}
+
+/* With nothing behind the start of BLOCK. */
+static int read_truncated(unsigned page, unsigned block)
+{
+    faulty_truncate(faulty, (uint64_t)block * BLOCK_BYTES);
+    int r = stored_read_page(page);
+
+    faulty_truncate(faulty, SMALL_STORE);
+    return r;
+}
+
+START_TEST(page_in_two_blocks_is_eio_while_one_of_them_cannot_be_read)
+{
+    unsigned page = make_apart(), found = 0;
+
+    for (unsigned block = 2; block < SMALL_STORE / BLOCK_BYTES; block++)
+        if (block_at(block)->is_rest && block_at(block)->slot == page)
+            found += read_truncated(page, block) == -EIO &&
+                     read_truncated(page, block + 1) == 0;
+    ck_assert_uint_eq(found, 1);
+    faulty_hold_fetches(faulty);
+    struct actor *reader = actor_start(read_and_expect, &(struct expected){page, -EIO});
+    faulty_wait_held(faulty, BACKING_READ, 2);
+    faulty_release(faulty, BACKING_READ, -EIO);
+    actor_go(reader);
+    ck_assert_int_eq(stored_read_page(page), 0);
+    harness_fail_end();
+}
+END_TEST
+
+START_TEST(trim_of_a_page_while_both_its_blocks_are_read_frees_both)
+{
+    unsigned page = make_apart();
+
+    faulty_hold_fetches(faulty);
+    struct actor *reader = actor_start(read_and_expect, &(struct expected){page, 0});
+    faulty_wait_held(faulty, BACKING_READ, 2);
+    model_trim_both(&model, volume, (uint64_t)page * PAGE, PAGE);
+    faulty_release(faulty, BACKING_READ, 0);
+    actor_go(reader);
+    ck_assert_int_eq(stored_read_page(page), 0);
+    harness_fail_end();
+}
+END_TEST
+
+/* -- Cleaning. -- */
+
+START_TEST(cleaner_moves_what_is_left_of_split_objects)
+{
+    const unsigned pages = 1560;
+    unsigned trimmed = 0;
+
+    open_store(SMALL_STORE);
+    store_all(pages, 2100);
+    for (unsigned i = 0; i < pages; i += 3, trimmed++)
+        model_trim_both(&model, volume, i * PAGE, PAGE);
+    for (unsigned i = 0; i < 20; i++)
+        stored_write_back();
+    ck_assert_uint_gt(stored_stat(STAT_blocks_cleaned), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), pages - trimmed);
+    for (unsigned i = 0; i < pages; i++)
+        ck_assert_int_eq(stored_read_page(i), 0);
+}
+END_TEST
+
+/* Where it is damaged, an object stays in two blocks, and is EIO for ever and nothing else. */
+START_TEST(cleaner_does_not_move_a_split_object_with_a_damaged_rest)
+{
+    const unsigned pages = 1560;
+
+    open_store(SMALL_STORE);
+    store_all(pages, 2100);
+    unsigned char *rest = stored_block(find_rest());
+    unsigned page = ((struct object_header *)rest)->slot;
+
+    rest[sizeof(struct object_header)] ^= 1;
+    for (unsigned i = 0; i < pages; i++)
+        if (i % 3 != page % 3)
+            model_trim_both(&model, volume, i * PAGE, PAGE);
+    for (unsigned i = 0; i < 20; i++)
+        stored_write_back();
+    ck_assert_uint_gt(stored_stat(STAT_blocks_cleaned), 0);
+    ck_assert_int_eq(stored_read_page(page), -EIO);
+    rest[sizeof(struct object_header)] ^= 1;
+    ck_assert_int_eq(stored_read_page(page), 0);
+}
+END_TEST
+
+/* 87 % of what can be filled: some is kept for the cleaner. */
+START_TEST(overwrites_of_a_store_that_is_nearly_full_find_room_and_lose_nothing)
+{
+    const unsigned pages = 1480;
+
+    open_store(SMALL_STORE);
+    store_all(pages, 2100);
+    overwrite_at_random(pages, 2100, harness_ops(60));
+    ck_assert_uint_gt(stored_stat(STAT_blocks_cleaned), 0);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), pages);
+}
+END_TEST
+
+/* It is done by objects that need not be split. */
+START_TEST(cleaner_goes_on_when_what_is_written_needs_no_splitting_any_more)
+{
+    const unsigned pages = 1480;
+
+    open_store(SMALL_STORE);
+    store_all(pages, 2100);
+    overwrite_at_random(pages, 2100, 20);
+    overwrite_at_random(300, 1300, 500);
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), pages);
+}
+END_TEST
+
+START_TEST(overwrites_of_a_store_that_is_half_full_are_written_not_much_more_than_once)
+{
+    const unsigned pages = 1000;
+
+    open_store(SMALL_STORE);
+    store_all(pages, 2100);
+    overwrite_at_random(pages, 2100, 60);
+    double evicted = (double)stored_stat(STAT_bd_evicted_size);
+    double written = (double)stored_stat(STAT_bd_written_size);
+    ck_assert_msg(written / evicted <= 2, "%.3f", written / evicted);
+}
+END_TEST
+
+HARNESS_MAIN_WITH(
+    "fault-split", stored_setup, stored_teardown,
+    objects_of_one_length_leave_little_of_their_blocks_unused,
+    bit_flip_anywhere_in_a_split_object_is_eio_and_never_wrong_data,
+    rest_of_an_earlier_object_of_the_same_page_does_not_hold,
+    page_in_two_blocks_is_eio_while_one_of_them_cannot_be_read,
+    trim_of_a_page_while_both_its_blocks_are_read_frees_both,
+    cleaner_moves_what_is_left_of_split_objects,
+    cleaner_does_not_move_a_split_object_with_a_damaged_rest,
+    overwrites_of_a_store_that_is_nearly_full_find_room_and_lose_nothing,
+    cleaner_goes_on_when_what_is_written_needs_no_splitting_any_more,
+    overwrites_of_a_store_that_is_half_full_are_written_not_much_more_than_once)
