@@ -164,7 +164,8 @@ static int adopt_device(struct keep *keep, int first, struct why *why)
     if (is_noted) {
         if (handshake_is_same(&before, &keep->export_info, why))
             return -1;
-        /* It goes on as what it was, also if this server can do more. */
+        /* It goes on as what it was, also if this server can do more; but by TLS from now on. */
+        before.by_tls = keep->export_info.by_tls;
         keep->export_info = before;
     }
     /* Links may have died while nobody looked. */

@@ -16,7 +16,7 @@ struct note {
     char magic[8];
     struct export_info info;
 };
-static const char magic[8] = "zslotex1";
+static const char magic[8] = "zslotex2";
 
 const char *export_note_directory = "/run";
 

@@ -273,6 +273,7 @@ int handshake(struct stream *stream, struct tls *tls, const char *name,
 
     memset(info, 0, sizeof *info);
     info->minimum_block_bytes = 1;
+    info->by_tls = tls != NULL;
     if (begin(stream, &flags, why))
         return -1;
     if (tls && !(flags & FIXED_NEWSTYLE))
@@ -289,6 +290,8 @@ int handshake(struct stream *stream, struct tls *tls, const char *name,
 int handshake_is_same(const struct export_info *before, const struct export_info *now,
                       struct why *why)
 {
+    if (before->by_tls && !now->by_tls)
+        return why_set(why, "it was by TLS: write --tls-certificates or --tls-psk");
     if (now->size_bytes != before->size_bytes)
         return why_set(why, "the export has another size: %llu bytes, and had %llu",
                        (unsigned long long)now->size_bytes,

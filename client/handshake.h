@@ -31,6 +31,7 @@ struct export_info {
     uint64_t size_bytes;
     uint32_t minimum_block_bytes;
     uint16_t flags;
+    uint8_t by_tls; /* whether it was asked for by TLS */
     char name[HANDSHAKE_IDENTITY_MAX];
     char description[HANDSHAKE_IDENTITY_MAX];
 };

@@ -72,7 +72,7 @@ END_TEST
 
 START_TEST(what_is_no_note_is_an_error_and_names_the_file)
 {
-    char odd[sizeof(struct export_info) + 8] = "zslotex1";
+    char odd[sizeof(struct export_info) + 8] = "zslotex2";
 
     for (size_t bytes = 0; bytes < sizeof odd; bytes += 7) {
         write_file(odd, bytes);
@@ -81,7 +81,7 @@ START_TEST(what_is_no_note_is_an_error_and_names_the_file)
     }
     write_file(odd, sizeof odd);
     ck_assert_int_eq(export_note_read(3, &is_there, &info, &why), 0);
-    odd[7] = '2';
+    odd[7] = '1'; /* an earlier one */
     write_file(odd, sizeof odd);
     ck_assert_int_eq(export_note_read(3, &is_there, &info, &why), -1);
 }
@@ -92,7 +92,7 @@ START_TEST(texts_end)
     char odd[sizeof(struct export_info) + 8];
 
     memset(odd, 'x', sizeof odd);
-    memcpy(odd, "zslotex1", 8);
+    memcpy(odd, "zslotex2", 8);
     write_file(odd, sizeof odd);
     ck_assert_int_eq(export_note_read(3, &is_there, &info, &why), 0);
     ck_assert_uint_eq(strlen(info.name), sizeof info.name - 1);

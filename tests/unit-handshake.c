@@ -337,6 +337,19 @@ START_TEST(another_export_is_not_the_same)
 }
 END_TEST
 
+START_TEST(what_was_by_tls_does_not_go_on_in_the_clear)
+{
+    const struct export_info clear = {.size_bytes = SIZE, .flags = FLAGS};
+    struct export_info by_tls = clear;
+
+    by_tls.by_tls = true;
+    ck_assert_int_eq(handshake_is_same(&clear, &by_tls, &why), 0);
+    ck_assert_int_eq(handshake_is_same(&by_tls, &by_tls, &why), 0);
+    ck_assert_int_eq(handshake_is_same(&by_tls, &clear, &why), -1);
+    ck_assert(strstr(why.sentence, "--tls-certificates"));
+}
+END_TEST
+
 HARNESS_MAIN_WITH("unit-handshake", setup, teardown, size_and_identity_are_told,
                   long_texts_are_cut, servers_without_go_are_asked_by_name,
                   newstyle_that_is_not_fixed_is_asked_by_name, refusals_are_told,
@@ -347,4 +360,5 @@ HARNESS_MAIN_WITH("unit-handshake", setup, teardown, size_and_identity_are_told,
                   other_servers_are_refused, server_that_closes_is_told,
                   lengths_beyond_the_protocol_are_refused,
                   infos_of_odd_lengths_are_not_read, infos_without_an_end_are_refused,
-                  another_export_is_not_the_same)
+                  another_export_is_not_the_same,
+                  what_was_by_tls_does_not_go_on_in_the_clear)
