@@ -61,6 +61,7 @@ static void connect_all(struct load *load)
 {
     struct export_info info;
     struct server server;
+    struct stream stream;
     struct why why;
 
     if (dial_lookup(&server, load->wish.target, &why) < 0)
@@ -70,9 +71,11 @@ static void connect_all(struct load *load)
 
         connection->number = i;
         connection->socket = dial(&server, &why);
+        stream_open(&stream, connection->socket, HANDSHAKE_S);
         if (connection->socket < 0 ||
-            handshake(connection->socket, load->wish.export, &info, &why) < 0)
+            handshake(&stream, NULL, load->wish.export, &info, &why) < 0)
             args_die("%s: %s", load->wish.target, why.sentence);
+        stream_close(&stream);
         dial_done(connection->socket);
         if (info.size_bytes < load->wish.span_bytes)
             args_die("%s: the export has %llu bytes only", load->wish.target,
