@@ -120,7 +120,8 @@ stop
 serve -D zslot.stats=1 zslot 1G memory-limit="${limit}M" backing=store backing-size=1G
 nbdcopy real "$uri"
 truncate --size=0 store
-! nbdcopy "$uri" back 2>errors || fail "pages that are gone were read without an error"
+# (One request at a time: nbdkit 1.32 may abort when a client leaves while several are being answered.)
+! nbdcopy --connections=1 --synchronous "$uri" back 2>errors || fail "pages that are gone were read without an error"
 nbdcopy one "$uri"
 ! nbdcopy --connections=1 --synchronous "$uri" back 2>errors || fail "they came back"
 cmp --bytes="$(($(wc -c <one) >> 18 << 18))" one back || fail "what was written after it differs"

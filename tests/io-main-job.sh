@@ -70,7 +70,7 @@ serve -D zslot.stats=1 zslot "${mebibytes}M" memory-limit="$limit" backing="$sto
 # What the process takes by itself: requests as in earnest, of zeroes, which take no RAM of the
 # volume. (What its tables take is within the limit, and counted here all the same.)
 head --bytes=32M /dev/zero | nbdcopy --sparse=0 - "$uri"
-nbdcopy --no-extents "$uri" - | head --bytes=32M >/dev/null || true
+nbdcopy --no-extents "$uri" null:
 base=$(field VmHWM)
 
 sample_ram samples &
