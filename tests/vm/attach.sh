@@ -14,18 +14,8 @@ passes=2
 
 guest() {
     # shellcheck disable=SC2317 # until_true calls it
-    has_said() {
-        dmesg | grep -q "zslot-attach: nbd0: $1"
-    }
-    # shellcheck disable=SC2317
     is_waiting() {
         grep -q 'waiting' /tmp/said
-    }
-    refused() {
-        local why=$1
-        shift
-        ! zslot-attach "$@" 10.0.2.100 /dev/nbd0 2>/tmp/refused || fail "zslot-attach $* works"
-        grep -q "$why" /tmp/refused || fail "zslot-attach $*: $(cat /tmp/refused)"
     }
     can_swap() {
         grep -q '^/dev/nbd0 ' /proc/swaps

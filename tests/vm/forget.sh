@@ -10,11 +10,6 @@ programs="zslot-attach"
 
 guest() {
     # shellcheck disable=SC2317 # until_true calls it
-    has_said() {
-        dmesg | grep -q "zslot-attach: nbd0: $1"
-    }
-
-    # shellcheck disable=SC2317 # until_true calls it
     adopts_not() {
         ! zslot-attach --adopt 10.0.2.100 /dev/nbd0 2>said && grep -q 'it is another export' said
     }

@@ -84,6 +84,19 @@ let_go() {
     ! pidof zslot-attach >/dev/null || fail "zslot-attach is still there"
 }
 
+# has_said TEXT [NUMBER]: the process that looks after /dev/nbdNUMBER
+has_said() {
+    dmesg | grep -q "zslot-attach: nbd${2:-0}: $1"
+}
+
+# refused TEXT OPTION...: what zslot-attach says of the host's first export, which it does not attach
+refused() {
+    local why=$1
+    shift
+    ! zslot-attach "$@" 10.0.2.100 /dev/nbd0 2>/tmp/refused || fail "zslot-attach $* works"
+    grep -q -e "$why" /tmp/refused || fail "zslot-attach $*: $(cat /tmp/refused)"
+}
+
 # swap_on DEVICE [PRIORITY]
 swap_on() {
     mkswap "$1" >/dev/null || fail "mkswap $1"

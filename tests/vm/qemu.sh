@@ -10,11 +10,6 @@ need qemu-nbd
 programs="zslot-attach"
 
 guest() {
-    # shellcheck disable=SC2317 # until_true calls it
-    has_said() {
-        dmesg | grep -q "zslot-attach: nbd0: $1"
-    }
-
     hold 0 --export=disk --connections=2 --request-timeout=5
     write_files /dev/nbd0 0 8 1
     mark again
