@@ -333,44 +333,45 @@ bool tls_has_another_version(struct tls *tls)
     return has_one;
 }
 
-/* What is not fatal has been dealt with by GnuTLS, such as a ticket that nobody wants. */
-static bool is_nothing(ssize_t result)
+/* note_moved: what a function of GnuTLS returned, of bytes that are to go; what is not fatal it has dealt with, such as a
+ * ticket that nobody wants */
+static int note_moved(const struct tls_session *session, ssize_t result, size_t *moved,
+                      struct why *why)
 {
-    return result < 0 && !library.gnutls_error_is_fatal(result);
+    if (result < 0 && !library.gnutls_error_is_fatal(result))
+        return 0;
+    if (result <= 0)
+        return say(session, result, why);
+    *moved += result;
+    return 0;
 }
 
 int tls_receive(struct tls_session *session, void *buffer, size_t length,
                 struct why *why)
 {
-    unsigned char *next = buffer;
+    int result = 0;
 
-    while (length > 0) {
-        const ssize_t done = library.gnutls_record_recv(session->gnutls, next, length);
-        if (is_nothing(done))
-            continue;
-        if (done <= 0)
-            return say(session, done, why);
-        next += done;
-        length -= done;
-    }
-    return 0;
+    for (size_t moved = 0; moved < length && result == 0;)
+        result =
+            note_moved(session,
+                       library.gnutls_record_recv(
+                           session->gnutls, (char *)buffer + moved, length - moved),
+                       &moved, why);
+    return result;
 }
 
 int tls_send(struct tls_session *session, const void *buffer, size_t length,
              struct why *why)
 {
-    const unsigned char *next = buffer;
+    int result = 0;
 
-    while (length > 0) {
-        const ssize_t done = library.gnutls_record_send(session->gnutls, next, length);
-        if (is_nothing(done))
-            continue;
-        if (done <= 0)
-            return say(session, done, why);
-        next += done;
-        length -= done;
-    }
-    return 0;
+    for (size_t moved = 0; moved < length && result == 0;)
+        result = note_moved(session,
+                            library.gnutls_record_send(session->gnutls,
+                                                       (const char *)buffer + moved,
+                                                       length - moved),
+                            &moved, why);
+    return result;
 }
 
 /* get_keys: of one direction; -1 if they are not what ktls.h takes */
