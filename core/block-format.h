@@ -131,7 +131,7 @@ static inline uint32_t block_object_bytes(uint32_t length)
 
 /* -- Split objects. -- */
 
-/* How an object lies in its block, and in the next one. */
+/* How an object lies in the block where it begins, and in the one that has its rest. */
 struct object_parts {
     uint32_t head_length;       /* of the object's bytes, behind its header */
     uint32_t bytes, rest_bytes; /* taken in the two blocks, headers included */

@@ -1,6 +1,6 @@
 /* clean.h - gathers what is live in sparse blocks, so that whole ones become free
  *
- * Owns:    a buffer for the blocks, and the choice of what to clean.
+ * Owns:    a buffer for the blocks.  What to clean is sparse.h's choice.
  * Called:  by the writeback thread only.
  * Locks:   one slot at a time.
  * Never:   frees what it moved: the last reference to leave a block does.

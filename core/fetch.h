@@ -7,8 +7,8 @@
  * Never:   destroys the page, whatever happens (rule S7).
  *
  * One backing read serves all who want a page while it is under way (rule S5).  The
- * slot is FETCHING for as long; its block is pinned, so that the space is not used
- * again under the read (rule S6).  A write or a trim does not wait for it: it switches
+ * slot is FETCHING for as long; its block, or its two, are pinned, so that the space is not
+ * used again under the read (rule S6).  A write or a trim does not wait for it: it switches
  * the slot, the ticket is stale then, and who waited looks at the slot again (rule S2).
  *
  * SPDX-License-Identifier: BSD-3-Clause

@@ -103,11 +103,11 @@ struct segment_set {
     struct segment *free;
     _Atomic unsigned free_count; /* of these */
     unsigned in_flight;
-    uint64_t sequence;    /* of the last one submitted */
-    uint32_t promised;    /* blocks to segments that have not taken them yet */
-    bool splits;          /* the segments that follow do, */
-    unsigned until_probe; /* and after so many one does not, */
-    int waste;            /* to know how much it would leave over on average */
+    uint64_t sequence; /* of the last one submitted */
+    uint32_t promised; /* blocks to segments that have not taken them yet */
+    int waste; /* of what is written, left over on average; much: objects are split, */
+    unsigned
+        until_probe; /* but after so many segments not in one, to know whether it still is */
     /* Slots that did not fit, not marked in any way: the next segment begins with them. */
     slot_t aside[SEGMENT_ASIDE_MAX];
     unsigned aside_count;

@@ -10,6 +10,7 @@
  *   USED        --last byte released-->    EMPTY
  *   EMPTY       --space_take_empty()-->    FILLING, to be discarded
  *   FILLING     --space_put_back()-->      FREE, or EMPTY if something may be in it
+ *   FILLING     --space_untake()-->        what it was
  *
  * A FREE block is not even the file system's or the device's business, unless it would
  * not be discarded.  An EMPTY one
