@@ -228,10 +228,12 @@ def introduction(records, found, write):
     runs = sum(len(rounds) for peers in found.by_cell.values() for rounds in peers.values())
     rounds = max((len(rounds) for peers in found.by_cell.values() for rounds in peers.values()), default=0)
     seconds = sorted({machine["seconds"] for machine in machines if "requests" in machine.get("only", [])})
-    write(f"- Measured {machines[-1]['date']}, on pages of `{machines[-1]['corpus']}`, in {len(machines)} goes: {runs} runs of "
+    goes = "in one go" if len(machines) == 1 else f"in {len(machines)} goes"
+    others = ", ".join(f"{machine['load']:.1f}" for machine in machines[:-1])
+    write(f"- Measured {machines[-1]['date']}, on pages of `{machines[-1]['corpus']}`, {goes}: {runs} runs of "
           f"requests, of {' or '.join(f'{value:g}' for value in seconds)} s each, {rounds} rounds, all peers next to each other in "
-          "each round. Load when the others began: "
-          + ", ".join(f"{machine['load']:.1f}" for machine in machines[:-1]) + f". It took {took / 60:.0f} minutes in all.")
+          "each round. " + (f"Load when the others began: {others}. " if others else "") +
+          f"It took {took / 60:.0f} minutes in all.")
     write("- A figure is the median of the rounds; ± is half of the distance between the quartiles. The client is a process of its "
           "own and takes one of the processors, so that with two of them a server has the other one. CPU is the server's, of each "
           "request; of zram, which has none, the client's time in the kernel. Latencies of a mix are those of its reads.\n")
