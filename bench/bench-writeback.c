@@ -8,25 +8,21 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "args.h"
 #include "backed.h"
-#include "bare.h"
+#include "copies.h"
 #include "series.h"
 
 #define SLOTS 65536u /* 256 MiB of pages */
 #define THREADS 2u
 #define WARM_UPS 5u /* overwrites of each slot, on average, before anything counts */
 #define MEASURED 3u
-#define COPY_BYTES (256u << 10) /* as large as a segment */
 
 /* The figures. */
 #define ALLOWED_FILL 1.08
@@ -222,96 +218,16 @@ static void table_overwrite(const struct corpus *corpus, const struct filled *fi
 
 /* -- Eviction against a copy. -- */
 
-struct object {
-    uint64_t offset;
-    uint32_t length;
-};
-
-/* The objects of a volume once more, for one thread to copy. */
-struct copies {
-    struct object *objects; /* in a random order */
-    char *arena; /* one behind the other, in the same kind of memory as a pool's */
-    uint64_t bytes;
-    char *buffer;
-    int fd; /* a file of the same kind as the backing store */
-};
-
-static void copies_open(struct copies *copies, const struct backed *backed)
+/* How long it takes until all pages have left, in microseconds. */
+static double evict_us(struct backed *backed)
 {
-    unsigned char page[PAGE_BYTES];
-    struct bare bare;
-    uint64_t random = 1;
-    uint32_t *order = calloc(SLOTS, sizeof *order);
-
-    copies->bytes = 0;
-    copies->fd = backed_make_file();
-    copies->objects = calloc(SLOTS, sizeof *copies->objects);
-    copies->arena = mmap(NULL, (size_t)SLOTS * PAGE_BYTES, PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    copies->buffer = aligned_alloc(PAGE_BYTES, COPY_BYTES);
-    if (!order || !copies->objects || !copies->buffer || copies->arena == MAP_FAILED ||
-        bare_open(&bare, backed->choice) < 0)
-        args_die("no memory for the baseline's objects");
-    memset(copies->buffer, 1, COPY_BYTES);
-    corpus_shuffle(order, SLOTS, &random);
-    for (uint32_t slot = 0; slot < SLOTS; slot++) {
-        corpus_page(backed->corpus, slot, backed->versions[slot], page);
-        uint32_t length = bare_compress(&bare, page);
-
-        memcpy(copies->arena + copies->bytes, length ? bare.object : page,
-               length ? length : PAGE_BYTES);
-        length = length ? length : PAGE_BYTES;
-        copies->objects[order[slot]] = (struct object){copies->bytes, length};
-        copies->bytes += length;
-    }
-    bare_close(&bare);
-    free(order);
-}
-
-static void copies_close(struct copies *copies)
-{
-    munmap(copies->arena, (size_t)SLOTS * PAGE_BYTES);
-    free(copies->objects);
-    free(copies->buffer);
-    close(copies->fd);
-}
-
-/* MiB a second.  With a file, each bufferful is also written to it. */
-static double copy_all(struct copies *copies, int fd)
-{
-    uint32_t at = 0;
-    off_t offset = 0;
-    double start = series_now_us();
-
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        const struct object *object = &copies->objects[i];
-
-        if (at + object->length > COPY_BYTES) {
-            if (fd >= 0 && pwrite(fd, copies->buffer, COPY_BYTES, offset) < 0)
-                args_die("a write to a file failed: %s", strerror(errno));
-            offset += COPY_BYTES;
-            at = 0;
-        }
-        memcpy(copies->buffer + at, copies->arena + object->offset, object->length);
-        at += object->length;
-    }
-    /* So that the compiler believes in the copies. */
-    __asm__ volatile("" ::"r"(copies->buffer) : "memory");
-    return (double)copies->bytes / BACKED_MIB / (series_now_us() - start) * 1e6;
-}
-
-/* The same of what leaves RAM. */
-static double evict_all(struct backed *backed)
-{
-    uint64_t before = backed_stat(backed, STAT_compr_data_size);
     double start = series_now_us();
     int r = volume_writeback(backed->volume);
     double us = series_now_us() - start;
 
     if (r < 0 || backed_stat(backed, STAT_bd_count) != SLOTS)
         args_die("not all pages left: %s", strerror(-r));
-    return (double)(before - backed_stat(backed, STAT_compr_data_size)) / BACKED_MIB /
-           us * 1e6;
+    return us;
 }
 
 /* Brings all pages back to RAM, in a random order, as objects come to lie in a pool. */
@@ -329,11 +245,49 @@ static void rewrite(struct backed *backed, uint32_t version, uint32_t *order)
     backed_settle(backed);
 }
 
+/* Microseconds for all objects. */
+struct evictions {
+    struct series copy, write, give_back, copy_and_write, evict;
+    struct series ratio,
+        bound; /* to the copy: the eviction's rate, and the kernel's part's */
+};
+
+static void measure_evictions(struct backed *backed, unsigned rounds,
+                              struct evictions *all, uint64_t *bytes)
+{
+    static uint32_t order[SLOTS];
+    struct copies copies;
+
+    rewrite(backed, 1, order);
+    copies_open(&copies, backed);
+    evict_us(backed);
+    for (unsigned round = 0; round < rounds; round++) {
+        rewrite(backed, round + 2, order);
+        double copy = copies_copy_us(&copies), evict = evict_us(backed);
+        double write = copies_write_us(&copies);
+        double give_back = copies_give_back_us(&copies);
+
+        series_add(&all->copy, copy);
+        series_add(&all->evict, evict);
+        series_add(&all->write, write);
+        series_add(&all->give_back, give_back);
+        series_add(&all->copy_and_write, copies_copy_and_write_us(&copies));
+        series_add(&all->ratio, copy / evict);
+        series_add(&all->bound, copy / ((write + give_back) / THREADS));
+    }
+    *bytes = copies.bytes;
+    copies_close(&copies);
+}
+
+static double us_an_object(struct series *series)
+{
+    return series_median(series) / SLOTS;
+}
+
 static void table_evict_row(const struct corpus *corpus, const char *compressor,
                             unsigned rounds)
 {
-    static struct series evictions, copying, writing, ratios;
-    static uint32_t order[SLOTS];
+    static struct evictions all;
     const struct backed_wish wish = {
         .corpus = corpus,
         .compressor = compressor,
@@ -342,42 +296,36 @@ static void table_evict_row(const struct corpus *corpus, const char *compressor,
         .backing_bytes = 4ull * SLOTS * PAGE_BYTES,
     };
     struct backed backed;
-    struct copies copies;
+    uint64_t bytes;
 
-    evictions.count = copying.count = writing.count = ratios.count = 0;
+    memset(&all, 0, sizeof all);
     backed_open(&backed, &wish);
-    rewrite(&backed, 1, order);
-    copies_open(&copies, &backed);
-    evict_all(&backed);
-    for (unsigned round = 0; round < rounds; round++) {
-        rewrite(&backed, round + 2, order);
-        double copied = copy_all(&copies, -1), evicted = evict_all(&backed);
-
-        if (ftruncate(copies.fd, 0) < 0)
-            args_die("cannot empty a file: %s", strerror(errno));
-        series_add(&writing, copy_all(&copies, copies.fd));
-        series_add(&copying, copied);
-        series_add(&evictions, evicted);
-        series_add(&ratios, evicted / copied);
-    }
-    double figure = series_median(&ratios);
-    printf("| %s | %.0f | %.0f | %.0f | %.2f | **%.2f** (%.2f, %.2f) | %.1f | %s |\n",
-           compressor, series_median(&copying), series_median(&writing),
-           series_median(&evictions),
-           (double)copies.bytes / SLOTS / BACKED_MIB / series_median(&evictions) * 1e6,
-           figure, series_quantile(&ratios, 0.25), series_quantile(&ratios, 0.75),
-           ALLOWED_COPY, verdict(figure >= ALLOWED_COPY));
-    fflush(stdout);
-    copies_close(&copies);
+    measure_evictions(&backed, rounds, &all, &bytes);
     backed_close(&backed);
+
+    double figure = series_median(&all.ratio);
+    printf("| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.0f | **%.2f** (%.2f, %.2f) | "
+           "%.1f | "
+           "%s | %.2f (%.2f, %.2f) |\n",
+           compressor, us_an_object(&all.copy), us_an_object(&all.write),
+           us_an_object(&all.give_back), us_an_object(&all.copy_and_write),
+           us_an_object(&all.evict),
+           (double)bytes / BACKED_MIB / series_median(&all.evict) * 1e6, figure,
+           series_quantile(&all.ratio, 0.25), series_quantile(&all.ratio, 0.75),
+           ALLOWED_COPY, verdict(figure >= ALLOWED_COPY), series_median(&all.bound),
+           series_quantile(&all.bound, 0.25), series_quantile(&all.bound, 0.75));
+    fflush(stdout);
 }
 
 static void table_evict(const struct corpus *corpus, unsigned rounds)
 {
-    printf("| codec | copy, MiB/s | copy and pwrite(), MiB/s | "
-           "eviction, MiB/s | µs an object | "
-           "eviction / copy: median (quartiles) | at least | |\n"
-           "|---|---|---|---|---|---|---|---|\n");
+    printf("| codec | µs an object: copy | pwrite() | RAM given back | copy and "
+           "pwrite() | "
+           "eviction | eviction, MiB/s | eviction / copy: median (quartiles) | at "
+           "least | | "
+           "the kernel's part alone, on %u processors / copy |\n"
+           "|---|---|---|---|---|---|---|---|---|---|---|\n",
+           THREADS);
     table_evict_row(corpus, "lz4", rounds);
     table_evict_row(corpus, "zstd:1", rounds);
     printf("\n");
