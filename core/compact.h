@@ -31,8 +31,8 @@ int compact_alloc(struct parts *parts, struct context *context, uint32_t length,
                   uint32_t owner, handle_t *handle);
 
 /* Moves a span's worth of objects if too much of the pool's RAM is free places, and
- * nobody else is about it: what writes and trims leave behind, those after them clear
- * away, a little each.  Whether that gave RAM back. */
+ * nobody else is about it: what writes, trims and recompressions leave behind, those after them
+ * clear away, a little each.  Whether that gave RAM back. */
 bool compact_a_little(struct parts *parts, struct context *context);
 
 /* As compact_for_room(), but does nothing while somebody else is about it. */

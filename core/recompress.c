@@ -165,6 +165,7 @@ static bool replace(struct bench *bench, const struct slot_ticket *ticket,
     struct context *context = context_take(&parts->contexts);
     content_count(context, &old, &new);
     context_count(context, STAT_pages_recompressed, 1);
+    compact_a_little(parts, context);
     context_give(&parts->contexts, context);
     return true;
 }

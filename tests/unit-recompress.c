@@ -88,6 +88,28 @@ START_TEST(recompression_without_room_says_so_or_makes_some)
 }
 END_TEST
 
+/* Half of the pages become shorter, here and there in RAM, and nobody writes who would move what stays
+ * together. */
+START_TEST(recompression_gives_ram_back_as_it_goes)
+{
+    unsigned char page[PAGE];
+    struct volume *alone =
+        harness_open("size", "64M", "compressor", "lz4", "control", "unused", NULL);
+    struct filter half = {.type = FILTER_ALL};
+    struct work work = {0};
+
+    for (unsigned i = 0; i < 16000; i++) {
+        sample_page(SAMPLE_TEXT, i, page);
+        ck_assert_int_eq(volume_write(alone, i * 7919 % 16000 * PAGE, PAGE, page), 0);
+    }
+    half.max_bytes = harness_stat(alone, STAT_compr_data_size) / 2;
+    ck_assert_int_eq(volume_recompress(alone, strong, &half, &work), 0);
+    ck_assert_uint_ge(work.pages, 7000);
+    ck_assert_uint_lt(harness_stat(alone, STAT_pool_free_size), 5 << 20);
+    harness_close(alone);
+}
+END_TEST
+
 START_TEST(recompression_does_not_make_pages_warm)
 {
     struct work work = {0};
@@ -170,6 +192,7 @@ END_TEST
 HARNESS_MAIN_WITH("unit-recompress", stored_setup, stored_teardown,
                   recompression_keeps_what_gains_and_tries_the_rest_once,
                   recompression_without_room_says_so_or_makes_some,
+                  recompression_gives_ram_back_as_it_goes,
                   recompression_does_not_make_pages_warm,
                   recompression_under_writers_and_compaction,
                   recompression_and_a_change_to_its_codec_at_the_same_time)
