@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "predecessor.h"
+
 #define BACKLOG 16
 
 int port_open(unsigned port, struct reason *reason)
@@ -27,10 +29,14 @@ int port_open(unsigned port, struct reason *reason)
                           port, strerror(errno));
     /* Connections of a server that has just ended do not keep its port. */
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
-        listen(fd, BACKLOG) == 0)
-        return fd;
-    int err = errno;
+    struct predecessor predecessor = {0};
+    int err;
+    do {
+        if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+            listen(fd, BACKLOG) == 0)
+            return fd;
+        err = errno;
+    } while (err == EADDRINUSE && predecessor_wait(&predecessor));
     close(fd);
     if (err == EADDRINUSE)
         return reason_say(reason, -err,

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "predecessor.h"
+
 #define BACKLOG 16
 
 static int find_group(const char *name, gid_t *gid, struct reason *reason)
@@ -45,6 +47,18 @@ static int bind_privately(int fd, const struct sockaddr_un *address)
     return r;
 }
 
+static bool nobody_listens(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool nobody = fd >= 0 &&
+                  connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
+                  errno == ECONNREFUSED;
+
+    if (fd >= 0)
+        close(fd);
+    return nobody;
+}
+
 /* There is something at the path: may it go? */
 static int take_away_stale(const struct sockaddr_un *address, struct reason *reason)
 {
@@ -62,12 +76,11 @@ static int take_away_stale(const struct sockaddr_un *address, struct reason *rea
                           "control=%s: there is something that is not a socket; write "
                           "a path at which there is nothing",
                           path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool stale = fd >= 0 &&
-                 connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
-                 errno == ECONNREFUSED;
-    if (fd >= 0)
-        close(fd);
+    struct predecessor predecessor = {0};
+    bool stale;
+    do
+        stale = nobody_listens(address);
+    while (!stale && predecessor_wait(&predecessor));
     if (!stale)
         return reason_say(reason, -EADDRINUSE,
                           "control=%s: another server listens there; write another "

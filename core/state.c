@@ -19,13 +19,12 @@
 #include <xxhash.h>
 
 #include "page.h"
+#include "predecessor.h"
 #include "same-file.h"
 
 #define HEADER "zslot-header"
 #define NEW_HEADER "zslot-header.new"
 #define WRITES "zslot-writes"
-
-#define WAIT_STEP_MS 20
 
 static const char magic[8] = "zslotst";
 
@@ -54,18 +53,16 @@ static int refuse_errno(struct reason *reason, int err, const char *path,
 /* A process that was just killed keeps the lock until it is gone. */
 static int lock(const struct state *state, struct reason *reason)
 {
-    static const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
+    struct predecessor predecessor = {0};
 
-    for (unsigned waited_ms = 0; flock(state->directory, LOCK_EX | LOCK_NB) < 0;
-         waited_ms += WAIT_STEP_MS) {
+    while (flock(state->directory, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
             return refuse_errno(reason, errno, state->path, "lock it");
-        if (waited_ms >= STATE_WAIT_MS)
+        if (!predecessor_wait(&predecessor))
             return reason_say(reason, -EBUSY,
                               "state=%s: in use by another zslot; stop that one, or "
                               "name another directory",
                               state->path);
-        nanosleep(&step, NULL);
     }
     return 0;
 }

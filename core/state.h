@@ -73,9 +73,6 @@ struct state {
     struct state_header header;
 };
 
-/* How long a start waits for a process that is being killed. */
-#define STATE_WAIT_MS 2000
-
 /* Opens and locks the directory PATH, which is made if it does not exist, for a volume of
  * SIZE bytes.  On failure a negative errno and a sentence, and the directory is as it
  * was. */

@@ -19,6 +19,7 @@
 #include <linux/vm_sockets.h>
 
 #include "parse.h"
+#include "predecessor.h"
 
 #define BACKLOG 64
 #define ACTIVATED_FIRST 3 /* SD_LISTEN_FDS_START */
@@ -38,7 +39,7 @@ static int add(struct listener *listener, int fd, char *unix_path)
     return 0;
 }
 
-static int open_socket(const struct sockaddr *address, socklen_t bytes)
+static int open_socket_once(const struct sockaddr *address, socklen_t bytes)
 {
     const int on = 1;
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -54,6 +55,17 @@ static int open_socket(const struct sockaddr *address, socklen_t bytes)
         close(fd);
         return r;
     }
+    return fd;
+}
+
+static int open_socket(const struct sockaddr *address, socklen_t bytes)
+{
+    struct predecessor predecessor = {0};
+    int fd;
+
+    do
+        fd = open_socket_once(address, bytes);
+    while (fd == -EADDRINUSE && predecessor_wait(&predecessor));
     return fd;
 }
 
@@ -98,6 +110,18 @@ static int refuse_port(const char *address, int r, struct reason *reason)
 
 /* -- Unix sockets. -- */
 
+/* 0: somebody listens there.  (It would wait for who listens and does not accept.) */
+static int try_connect(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int r =
+        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
+    close(fd);
+    return r == -EAGAIN ? 0 : r;
+}
+
 /* A socket file that nobody listens on any more is in the way: a server that was killed left it.
  * Anything else refuses connections in the same way, and stays. */
 static int clear_the_way(const struct sockaddr_un *address, const char *all,
@@ -112,14 +136,12 @@ static int clear_the_way(const struct sockaddr_un *address, const char *all,
             reason, -EEXIST,
             "listen=%s: what is there is no socket, and stays; choose another path",
             all);
-    /* It would wait for who listens and does not accept. */
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return 0;
-    int r =
-        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
-    close(fd);
-    if (r == 0 || r == -EAGAIN)
+    struct predecessor predecessor = {0};
+    int r;
+    do
+        r = try_connect(address);
+    while (r == 0 && predecessor_wait(&predecessor));
+    if (r == 0)
         return reason_say(
             reason, -EADDRINUSE,
             "listen=%s: another server listens there; write another path, "

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "predecessor.h"
 #include "same-file.h"
 
 #define CONTENT_BYTES_MAX 32
@@ -69,6 +70,16 @@ static int check_content(const struct pid_file *file, struct reason *reason)
     return 0;
 }
 
+static int lock_patiently(int fd)
+{
+    struct predecessor predecessor = {0};
+
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        if (errno != EWOULDBLOCK || !predecessor_wait(&predecessor))
+            return -errno;
+    return 0;
+}
+
 static int open_once(struct pid_file *file, struct reason *reason)
 {
     static const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -83,7 +94,7 @@ static int open_once(struct pid_file *file, struct reason *reason)
     }
     if (file->fd < 0)
         return refuse_errno(reason, errno, file->path);
-    int r = flock(file->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+    int r = lock_patiently(file->fd);
     if (r == -EWOULDBLOCK)
         r = refuse_locked(file, reason);
     else if (r < 0) {

@@ -170,9 +170,27 @@ servers+=("$pid")
 kill -KILL "$pid"
 until_true 60 is_over "$pid" || fail "it does not end"
 [ "$(cat pid)" = "$pid" ] || fail "there is no pid file to take over"
-# Its last threads may have the socket for a moment longer than the process is there.
-until_true 60 "${start[@]}" 2>/dev/null || fail "it does not start on a dead one's socket"
+"${start[@]}" || fail "it does not start on a dead one's socket"
 pid=$(cat pid)
+servers+=("$pid")
+
+# one_that_is_being_killed_is_waited_for, whatever it has: its memory goes before its sockets do
+held=("$zslotd" --size=1M "${there[@]}" --pid-file="$directory/pid" --control="$directory/held" --state="/dev/shm/zslot-held-$$"
+    --metrics-port="$port" --listen="tcp:127.0.0.1:$(unused_port)")
+trap 'stop_all; rm -rf "/dev/shm/zslot-held-$$"' EXIT
+kill -KILL "$pid"
+"${held[@]}" || fail "it does not start at once after a kill"
+for _ in 1 2 3; do
+    pid=$(cat pid)
+    servers+=("$pid")
+    (
+        sleep 0.5
+        kill -KILL "$pid"
+    ) &
+    "${held[@]}" || fail "it does not wait for one that is being killed"
+done
+pid=$(cat pid)
+servers+=("$pid")
 kill "$pid"
 until_true 60 is_over "$pid" || fail "it does not end"
 

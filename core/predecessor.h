@@ -1,0 +1,27 @@
+/* predecessor.h - waits for a server that is being killed
+ *
+ * Owns:    nothing but how long it has waited.
+ * Called:  by who starts, before anything is served.
+ * Locks:   none.
+ * Never:   waits for one that lives on: two seconds, and it is refused.
+ *
+ * What a process had, locks and sockets, is let go a moment after it was killed; later, the more memory
+ * it had.  Who starts the next one at once has done nothing wrong.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_PREDECESSOR_H
+#define ZSLOT_PREDECESSOR_H
+
+#include <stdbool.h>
+
+#define PREDECESSOR_MS 2000
+
+struct predecessor {
+    unsigned waited_ms;
+};
+
+/* Waits a little.  False: it has been long enough. */
+bool predecessor_wait(struct predecessor *predecessor);
+
+#endif
