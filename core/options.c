@@ -323,6 +323,20 @@ static int set_metrics_port(struct options *options, const char *value,
     return 0;
 }
 
+static bool is_key(const char *word)
+{
+    static const char *const keys[OPTION_COUNT] = {
+#define OPTION(name, key, value, fallback, help) key,
+#include "options.def"
+#undef OPTION
+    };
+
+    for (unsigned i = 0; i < OPTION_COUNT; i++)
+        if (strcmp(word, keys[i]) == 0)
+            return true;
+    return false;
+}
+
 int options_set(struct options *options, const char *key, const char *value,
                 struct reason *reason)
 {
@@ -335,6 +349,10 @@ int options_set(struct options *options, const char *key, const char *value,
 #undef OPTION
     };
 
+    /* nbdkit takes a word alone for the size. */
+    if (strcmp(key, "size") == 0 && is_key(value))
+        return reason_say(reason, -EINVAL, "%s: there is no value; write %s=VALUE",
+                          value, value);
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         if (strcmp(key, table[i].key) != 0)
             continue;

@@ -14,6 +14,7 @@ served() {
 # size
 refused "" "size=" "missing" "write" "size=8G"
 refused "size=" "size=:" "not a size" "write" "size=8G"
+refused "1G memory-lock" "memory-lock: there is no value" "write memory-lock=VALUE"
 refused "size=0" "size=0:" "4096" "write" "size=8G"
 refused "0" "size=0:" "4096" "write"
 refused "size=-1" "size=-1:" "4096" "write"
