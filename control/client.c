@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define SET "/v1/set?" /* whose keys are typed */
 #define ANSWER_MAX (4u << 20)
 #define ANSWER_S 30
 
@@ -157,6 +158,49 @@ static int parse(const char *text, json_t **answer)
     return *answer ? status : 0;
 }
 
+/* Whether the query of TARGET has a key of BYTES that stands at TEXT. */
+static bool has_key(const char *target, const char *text, size_t bytes)
+{
+    const char *at = strchr(target, '?');
+
+    for (; at; at = strchr(at + 1, '&'))
+        if (strncmp(at + 1, text, bytes) == 0 && at[1 + bytes] == '=')
+            return true;
+    return false;
+}
+
+/* The server's words are those of the query, and of KEY=VALUE nobody has typed the key. */
+static void drop_keys(char *sentence, const char *target)
+{
+    char *to = sentence;
+
+    for (const char *from = sentence; *from;) {
+        size_t bytes = strcspn(from, "= ");
+
+        if (from[bytes] == '=' && has_key(target, from, bytes))
+            from += bytes + 1;
+        bytes = strcspn(from, " ");
+        bytes += from[bytes] == ' ';
+        memmove(to, from, bytes);
+        to += bytes;
+        from += bytes;
+    }
+    *to = '\0';
+}
+
+static void say_refused(const char *path, const char *target, const json_t *answer)
+{
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    char *sentence = strdup(error ? error : "refused");
+
+    if (!sentence)
+        return;
+    if (strncmp(target, SET, strlen(SET)) != 0)
+        drop_keys(sentence, target);
+    fprintf(stderr, "zslotctl: %s: %s\n", path, sentence);
+    free(sentence);
+}
+
 int client_ask(const char *path, const char *method, const char *target,
                json_t **answer)
 {
@@ -180,8 +224,7 @@ int client_ask(const char *path, const char *method, const char *target,
         return no_server(path, "what answers there is not zslot");
     if (status < 300)
         return EXIT_DONE;
-    const char *error = json_string_value(json_object_get(*answer, "error"));
-    fprintf(stderr, "zslotctl: %s: %s\n", path, error ? error : "refused");
+    say_refused(path, target, *answer);
     json_decref(*answer);
     *answer = NULL;
     return EXIT_REFUSED;

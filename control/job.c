@@ -144,10 +144,12 @@ const char *filter_word(enum filter_type type)
 static const char *sentence(enum job_verb verb, int result)
 {
     if (verb == JOB_RECOMPRESS && (result == -ENOSPC || result == -ENOMEM))
-        return "no memory for the codec within memory-limit";
+        return "no memory for the codec within memory-limit; raise it, or have pages "
+               "leave or freed first";
     switch (result) {
     case -EIO:
-        return "the backing store fails";
+        return "the backing store fails, or is away, as stat says; the pages stay in "
+               "RAM";
     case -ENOSPC:
         return "the backing store is full";
     case -EDQUOT:

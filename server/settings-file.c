@@ -130,7 +130,11 @@ int settings_read_file(struct settings *settings, const char *path,
     if (fd >= 0)
         close(fd);
     if (r < 0)
-        return reason_say(reason, r, "%s: cannot read it: %s", path, strerror(-r));
+        return reason_say(
+            reason, r,
+            "%s: cannot read it: %s; name a file of parameters, or give them as "
+            "--size=SIZE --listen=ADDRESS",
+            path, strerror(-r));
     if (bytes == SETTINGS_FILE_BYTES_MAX) {
         free(text);
         return reason_say(reason, -EFBIG,

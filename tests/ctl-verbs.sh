@@ -113,15 +113,16 @@ fi
 
 # slots
 [ "$("$zslotctl" slots -J 0 3 | jq '.slots | length')" = 3 ] || fail "$("$zslotctl" slots 0 3)"
-ends 1 'from=16384: not a number from 0 to 16383' slots 16384
-ends 1 'count=0' slots 0 0
+ends 1 ': 16384: not a number from 0 to 16383' slots 16384
+ends 1 ': 0: not a number' slots 0 0
 
 # long_work
 written=$("$zslotctl" slots -n -r 0 1024 | grep -c ' [ch] ')
 ends 0 'idle: done' idle
 ends 1 'known only with idle-age' idle 60
-ends 1 'write one of type=all' writeback some
-ends 1 'max=0' writeback all 0
+# What is refused is said in the words of the command line.
+ends 1 ': some; write one of all, idle, huge, huge_idle' writeback some
+ends 1 ': 0: not a size of 1 byte or more; write for example 64M' writeback all 0
 ends 0 'writeback: done' writeback idle 100k
 [ "$(number BD-WRITES)" -gt 0 ] || fail "nothing was written"
 [ "$(number BD-WRITES)" -lt "$written" ] || fail "more than 100k was written"
@@ -130,10 +131,10 @@ ends 0 'writeback: done' writeback all
 ends 0 'compact: done' compact
 ends 0 '' retry
 ends 1 'zstd:99' recompress zstd:99 all
-ends 1 'codec=none' recompress none all
-ends 1 'codec=foo: neither lz4 nor zstd:LEVEL' recompress foo all
+ends 1 ': none: it makes nothing shorter; write for example zstd:9' recompress none all
+ends 1 ': foo: neither lz4 nor zstd:LEVEL' recompress foo all
 ! grep -q -e compressor -e none err || fail "$(cat err)"
-ends 1 'write one of type=all' recompress zstd:9 some
+ends 1 'write one of all' recompress zstd:9 some
 ends 2 'something is missing' recompress zstd:9
 ends 0 'recompress: done, 0 pages' recompress zstd:9 all
 nbdcopy "$uri" back
