@@ -147,7 +147,7 @@ def density_table(records, write):
     pages = next(iter(next(iter(rows.values())).values()))["pages"]
     write("## RAM of a page\n")
     write(f"{pages} pages of the corpus, all in: the process but for its code, files on a tmpfs, the kernel's pool and "
-          "its table of 16 bytes a page. *Overwritten*: every page, in a random order, by another page of the corpus.\n")
+          "its table of 16 bytes a page. *Overwritten*: every page twice, in a random order, by other pages of the corpus.\n")
     write("| bytes a page | filled | overwritten | and compacted | empty server, MiB |")
     write("|---|---|---|---|---|")
     for peer, moments in sorted(rows.items(), key=lambda item: item[1].get("overwritten", item[1]["filled"])["bytes_per_page"]):
@@ -209,7 +209,7 @@ def commands(records, write):
             said.setdefault((record["what"] == "eviction", record["peer"]), record["command"])
     write("    " + "\n    ".join(said.values()) + "\n")
     write("DIR is a directory in `/dev/shm`. Requests are those of `bench/bench-load`, such as\n")
-    write("    bench-load --span=256 --block=4096 --depth=16 --connections=1 --reads=100 --seconds=0.5 CORPUS DIR/zslotd.sock\n"
+    write("    bench-load --span=256 --block=4096 --depth=16 --connections=1 --reads=100 --seconds=SECONDS CORPUS DIR/zslotd.sock\n"
           "    bench-load --once --span=256 --block=65536 --depth=4 CORPUS DIR/zslotd.sock       # filling\n"
           "    bench-load --once --span=256 --shuffled --depth=16 --version=1 CORPUS DIR/zslotd.sock   # overwriting\n")
 
