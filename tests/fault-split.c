@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "block-format.h"
 #include "stored.h"
@@ -155,6 +156,26 @@ static void read_and_expect(void *opaque)
 
 /* -- In blocks that are no neighbours, as after a while in a store that is nearly full. -- */
 
+/* A nearly full store may have nothing to give while what would come free is under way. */
+static void write_back_for_now(void)
+{
+    int r = volume_writeback(volume);
+
+    ck_assert_msg(r == 0 || r == -ENOSPC, "%d", r);
+}
+
+/* In the end all PAGES leave. */
+static void write_back_in_the_end(unsigned pages)
+{
+    const struct timespec step = {.tv_nsec = 10 * 1000 * 1000};
+
+    for (unsigned turn = 0; turn < 500 && stored_stat(STAT_bd_count) < pages; turn++) {
+        write_back_for_now();
+        nanosleep(&step, NULL);
+    }
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), pages);
+}
+
 static void overwrite_at_random(unsigned pages, uint32_t length, unsigned long rounds)
 {
     uint64_t random = 1;
@@ -162,7 +183,7 @@ static void overwrite_at_random(unsigned pages, uint32_t length, unsigned long r
     for (unsigned long round = 0; round < rounds; round++) {
         for (unsigned i = 0; i < 100; i++)
             write_one((unsigned)(harness_random(&random) % pages), length);
-        stored_write_back();
+        write_back_for_now();
     }
 }
 
@@ -309,7 +330,7 @@ START_TEST(overwrites_of_a_store_that_is_nearly_full_find_room_and_lose_nothing)
 
     store_and_overwrite(pages, harness_ops(60));
     ck_assert_uint_gt(stored_stat(STAT_blocks_cleaned), 0);
-    ck_assert_uint_eq(stored_stat(STAT_bd_count), pages);
+    write_back_in_the_end(pages);
 }
 END_TEST
 
@@ -320,7 +341,7 @@ START_TEST(cleaner_goes_on_when_what_is_written_needs_no_splitting_any_more)
 
     store_and_overwrite(pages, 20);
     overwrite_at_random(300, 1300, 500);
-    ck_assert_uint_eq(stored_stat(STAT_bd_count), pages);
+    write_back_in_the_end(pages);
 }
 END_TEST
 
