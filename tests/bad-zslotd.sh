@@ -175,24 +175,32 @@ pid=$(cat pid)
 servers+=("$pid")
 
 # one_that_is_being_killed_is_waited_for, whatever it has: its memory goes before its sockets do
-held=("$zslotd" --size=1M "${there[@]}" --pid-file="$directory/pid" --control="$directory/held" --state="/dev/shm/zslot-held-$$"
-    --metrics-port="$port" --listen="tcp:127.0.0.1:$(unused_port)")
-trap 'stop_all; rm -rf "/dev/shm/zslot-held-$$"' EXIT
 kill -KILL "$pid"
-"${held[@]}" || fail "it does not start at once after a kill"
-for _ in 1 2 3; do
-    pid=$(cat pid)
+state=/dev/shm/zslot-held-$$
+trap 'stop_all; rm -rf "$state"' EXIT
+for held in "--listen=unix:$directory/held" "--listen=tcp:127.0.0.1:$port" --control="$directory/held" \
+    --metrics-port="$port" --state="$state" ''; do
+    # The last one has the pid file, and nothing else, in common.
+    "$zslotd" --size=1M --listen="unix:$directory/first" --foreground ${held:+"$held"} \
+        --pid-file="$directory/pid$([ -n "$held" ] && echo 1 || echo 2)" 2>log &
+    pid=$!
     servers+=("$pid")
+    until_true 60 test -S first || fail "it does not start with ${held:-a pid file}: $(cat log)"
     (
         sleep 0.5
         kill -KILL "$pid"
     ) &
-    "${held[@]}" || fail "it does not wait for one that is being killed"
+    begun=$EPOCHREALTIME
+    "$zslotd" --size=1M --listen="unix:$directory/second" --pid-file="$directory/pid2" ${held:+"$held"} ||
+        fail "it does not wait for one that has ${held:-its pid file} and is being killed"
+    awk -v a="$begun" -v b="$EPOCHREALTIME" 'BEGIN { exit !(b - a >= 0.4) }' || fail "both had ${held:-the pid file}"
+    wait "$pid" || true
+    second=$(cat pid2)
+    servers+=("$second")
+    kill "$second"
+    until_true 60 is_over "$second" || fail "it does not end"
+    rm -rf held first pid1 pid2 "$state"
 done
-pid=$(cat pid)
-servers+=("$pid")
-kill "$pid"
-until_true 60 is_over "$pid" || fail "it does not end"
 
 # it_takes_away_no_other_server_s_socket
 "${start[@]}" || fail "it does not start"
