@@ -238,6 +238,16 @@ bool cleaner_has_looked_everywhere(const struct cleaner *cleaner)
            sparse_has_looked_everywhere(&cleaner->sparse, space_is_split(space));
 }
 
+static unsigned tried_left(const struct cleaner *cleaner)
+{
+    return CLEAN_TRIED_MAX - cleaner->tried_count;
+}
+
+bool cleaner_has_enough(const struct cleaner *cleaner)
+{
+    return tried_left(cleaner) < SPARSE_MOST_MIN;
+}
+
 bool cleaner_is_busy(const struct cleaner *cleaner)
 {
     return cleaner->reading > 0 || cleaner->loaded;
@@ -255,11 +265,11 @@ bool cleaner_begin(struct cleaner *cleaner, uint64_t now_ms)
     uint32_t blocks[CLEAN_BLOCKS];
 
     note_refused(cleaner, now_ms);
-    if (cleaner->resting)
+    if (cleaner->resting || cleaner_has_enough(cleaner))
         return false;
     cleaner->paired = space->split_bytes == 0;
     cleaner->blocks = 0;
-    unsigned left = CLEAN_TRIED_MAX - cleaner->tried_count;
+    unsigned left = tried_left(cleaner);
     const struct sparse_terms terms = {
         .most = left < CLEAN_BLOCKS ? left : CLEAN_BLOCKS,
         .splits = space_is_split(space),

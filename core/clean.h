@@ -85,6 +85,9 @@ bool cleaner_begin(struct cleaner *cleaner, uint64_t now_ms);
 /* Whether there is nothing to clean in the whole store, as it was then. */
 bool cleaner_has_looked_everywhere(const struct cleaner *cleaner);
 
+/* Whether so much is on its way that it looks for no more until that has landed. */
+bool cleaner_has_enough(const struct cleaner *cleaner);
+
 /* Whether it reads, or has loaded what it read. */
 bool cleaner_is_busy(const struct cleaner *cleaner);
 

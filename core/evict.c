@@ -215,7 +215,8 @@ static void clean_on(struct writeback *writeback)
 static bool is_looking_for_sparse(const struct writeback *writeback)
 {
     return space_available(&writeback->space) > 0 && should_clean(writeback) &&
-           !cleaner_has_looked_everywhere(&writeback->cleaner);
+           !cleaner_has_looked_everywhere(&writeback->cleaner) &&
+           !cleaner_has_enough(&writeback->cleaner);
 }
 
 static void clean(struct writeback *writeback)

@@ -23,8 +23,10 @@
 /* A block has at most one object that begins before it, and one that goes on behind it. */
 #define BLOCKS_EACH 3
 
-/* What is dead in blocks that are cleaned together must make so many whole ones, or one for each
- * group: less would be moved about for nothing, for ever. */
+_Static_assert(GROUP_MAX *BLOCKS_EACH <= SPARSE_MOST_MIN, "room for one group");
+
+/* What is dead in blocks that are cleaned together must make so many whole ones, and in a group one
+ * of its own: less would be moved about for nothing, for ever. */
 #define DEAD_BLOCKS_MIN 8u
 
 /* This share of the store released: it is looked at anew. */
@@ -72,13 +74,24 @@ static struct weight weigh(const struct space *space, uint32_t first, uint32_t g
     return weight;
 }
 
+/* How much of it has to be dead.  A group must make a whole block, or what is dead goes with
+ * others that do: a block that has a little left is the cheapest of all to move, and would be found
+ * each time instead of what is worth it. */
+static uint32_t dead_bytes_min(const struct weight *weight, uint32_t group,
+                               bool gathering)
+{
+    uint32_t least = weight->blocks * DEAD_BYTES_MIN_EACH + weight->ends_bytes;
+
+    if (group == 1)
+        return DEAD_BYTES_MIN;
+    return least < BLOCK_BYTES && !gathering ? BLOCK_BYTES : least;
+}
+
 /* Bytes to move for a block, in steps; 0: it is not worth it. */
-static unsigned step_of(const struct weight *weight, uint32_t group)
+static unsigned step_of(const struct weight *weight, uint32_t group, bool gathering)
 {
     uint32_t moved = weight->live_bytes + weight->ends_bytes;
-    uint32_t least = group > 1
-                         ? weight->blocks * DEAD_BYTES_MIN_EACH + weight->ends_bytes
-                         : DEAD_BYTES_MIN;
+    uint32_t least = dead_bytes_min(weight, group, gathering);
 
     if (weight->blocks == 0 || weight->dead_bytes < least)
         return 0;
@@ -93,7 +106,7 @@ static uint32_t next_group(const struct sparse *sparse, uint32_t first, uint32_t
 /* How many bytes are to be moved at most for a block of the best GROUPS_MAX among the next
  * CANDIDATES groups, in steps; 0: none of them is worth it. */
 static unsigned best(const struct sparse *sparse, uint32_t group, uint32_t candidates,
-                     unsigned groups_max)
+                     unsigned groups_max, bool gathering)
 {
     unsigned counts[MOVED_STEPS] = {0}, found = 0, step;
     uint32_t first = sparse->hand;
@@ -101,7 +114,7 @@ static unsigned best(const struct sparse *sparse, uint32_t group, uint32_t candi
     for (; candidates > 0; candidates--) {
         struct weight weight = weigh(sparse->space, first, group);
 
-        counts[step_of(&weight, group)]++;
+        counts[step_of(&weight, group, gathering)]++;
         first = next_group(sparse, first, group);
     }
     for (step = 0; step + 1 < MOVED_STEPS && found < groups_max; step++)
@@ -174,16 +187,18 @@ unsigned sparse_find(struct sparse *sparse, const struct sparse_terms *terms,
 
     if (space->split_bytes > 0)
         groups_max /= BLOCKS_EACH;
+    if (groups_max == 0)
+        return 0;
     unsigned groups = 0, count = 0;
     uint32_t dead_sum = 0;
 
     sparse->hand = (sparse->hand - 1) / group * group + 1;
-    unsigned step_max = best(sparse, group, candidates, groups_max);
+    unsigned step_max = best(sparse, group, candidates, groups_max, terms->gathering);
     if (sparse->looked_at < space->blocks)
         sparse->looked_at += candidates * group;
     for (; candidates > 0; candidates--) {
         struct weight weight = weigh(space, sparse->hand, group);
-        unsigned step = step_of(&weight, group);
+        unsigned step = step_of(&weight, group, terms->gathering);
 
         if (step > 0 && step <= step_max && groups < groups_max) {
             count += add_group(sparse, sparse->hand, group, blocks + count);
@@ -193,8 +208,7 @@ unsigned sparse_find(struct sparse *sparse, const struct sparse_terms *terms,
         sparse->hand = next_group(sparse, sparse->hand, group);
     }
     /* Once begun, an output takes what there is. */
-    if (dead_sum < (group > 1 ? groups : DEAD_BLOCKS_MIN) * BLOCK_BYTES &&
-        !terms->gathering)
+    if (group == 1 && dead_sum < DEAD_BLOCKS_MIN * BLOCK_BYTES && !terms->gathering)
         return 0;
     if (count > 0)
         look_anew(sparse);

@@ -22,6 +22,9 @@
 
 #include "space.h"
 
+/* A search that may take fewer blocks may find no room for a single group. */
+#define SPARSE_MOST_MIN 48u
+
 struct sparse {
     const struct space *space;
     uint32_t group;           /* blocks in one, where objects are split */
