@@ -15,23 +15,35 @@ void content_release(struct parts *parts, const struct slot_content *content)
                       content->length);
 }
 
-static void count(struct context *context, const struct slot_content *content, int sign)
+static uint32_t resident_bytes(const struct slot_content *content)
 {
-    if (content->state == SLOT_EMPTY)
-        return;
-    context_count(context, STAT_orig_data_size, sign * (int64_t)PAGE_BYTES);
-    if (slot_content_is_resident(content))
-        context_count(context, STAT_compr_data_size, sign * (int64_t)content->length);
-    context_count(context, STAT_same_pages, content->state == SLOT_SAME ? sign : 0);
-    context_count(context, STAT_huge_pages, content->state == SLOT_HUGE ? sign : 0);
-    context_count(context, STAT_compressed_pages,
-                  content->state == SLOT_COMPRESSED ? sign : 0);
-    context_count(context, STAT_bd_count, content->state == SLOT_STORED ? sign : 0);
+    return slot_content_is_resident(content) ? content->length : 0;
+}
+
+static void count(struct context *context, enum stat_id stat, int64_t more)
+{
+    if (more != 0)
+        context_count(context, stat, more);
+}
+
+static void count_state(struct context *context, enum stat_id stat,
+                        enum slot_state state, const struct slot_content *old,
+                        const struct slot_content *new)
+{
+    count(context, stat, (new->state == state) - (old->state == state));
 }
 
 void content_count(struct context *context, const struct slot_content *old,
                    const struct slot_content *new)
 {
-    count(context, old, -1);
-    count(context, new, 1);
+    /* Each of them once: who adds them up meanwhile would not see a page that is replaced. */
+    count(context, STAT_orig_data_size,
+          ((new->state != SLOT_EMPTY) - (old->state != SLOT_EMPTY)) *
+              (int64_t)PAGE_BYTES);
+    count(context, STAT_compr_data_size,
+          (int64_t)resident_bytes(new) - resident_bytes(old));
+    count_state(context, STAT_same_pages, SLOT_SAME, old, new);
+    count_state(context, STAT_huge_pages, SLOT_HUGE, old, new);
+    count_state(context, STAT_compressed_pages, SLOT_COMPRESSED, old, new);
+    count_state(context, STAT_bd_count, SLOT_STORED, old, new);
 }
