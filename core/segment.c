@@ -301,14 +301,23 @@ int segment_add(struct segment *segment, slot_t slot)
 void segment_add_aside(struct segment *segment)
 {
     struct segment_set *set = segment->set;
-    unsigned kept = 0;
+    unsigned kept = 0, marked = 0;
 
     /* One that was used since it was chosen goes all the same: that was a moment ago, and
      * nothing was marked by which to know it. */
-    for (unsigned i = 0; i < set->aside_count; i++)
-        if (try_add(segment, set->aside[i]) == -ENOSPC)
-            set->aside[kept++] = set->aside[i];
+    for (unsigned i = 0; i < set->aside_count; i++) {
+        if (try_add(segment, set->aside[i]) != -ENOSPC)
+            continue;
+        marked += i < set->aside_marked;
+        set->aside[kept++] = set->aside[i];
+    }
     set->aside_count = kept;
+    set->aside_marked = marked;
+}
+
+void segment_mark_aside(struct segment_set *set)
+{
+    set->aside_marked = set->aside_count;
 }
 
 int segment_add_stored(struct segment *segment, slot_t slot, address_t old, char *block,

@@ -111,6 +111,7 @@ struct segment_set {
     /* Slots that did not fit, not marked in any way: the next segment begins with them. */
     slot_t aside[SEGMENT_ASIDE_MAX];
     unsigned aside_count;
+    unsigned aside_marked; /* the first of them, by segment_mark_aside() */
 
     /* Told of every segment that has landed (0) or failed, after its slots were seen
      * to. */
@@ -146,6 +147,9 @@ int segment_add(struct segment *segment, slot_t slot);
 
 /* Adds what was put aside, as far as there is room. */
 void segment_add_aside(struct segment *segment);
+
+/* For who wants to know when what is aside now no longer is. */
+void segment_mark_aside(struct segment_set *set);
 
 /* Adds an object read from elsewhere on the backing store, in BLOCK and REST, if SLOT still
  * refers to it there, which is OLD.  Errors as segment_add(). */

@@ -13,9 +13,6 @@
 #include "work.h"
 #include "writeback-state.h"
 
-/* Segments that a walk's end may need: one, and those of what was put aside. */
-#define FLUSHES (2 + SEGMENT_ASIDE_MAX / SEGMENT_BLOCKS)
-
 /* Who waits looks up now and then. */
 #define SLICE_MS 50
 
@@ -100,7 +97,7 @@ static void begin(struct writeback *writeback)
     all->filter = all->wanted;
     all->pages = all->bytes = 0;
     all->hand = 0;
-    all->flushes = FLUSHES;
+    all->walked = false;
 }
 
 bool writeback_all_is_wanted(struct writeback *writeback)
@@ -148,25 +145,55 @@ static struct segment *segment_to_fill(struct writeback *writeback)
     return segment;
 }
 
+/* It waits for what is in flight now. */
+static void note_last(struct writeback *writeback)
+{
+    writeback->all.last = writeback->segments.sequence;
+    writeback->all.left = writeback->segments.in_flight;
+}
+
+/* False: that would be past the budget. */
+static bool submit_owed(struct writeback *writeback)
+{
+    const struct segment *filling = writeback->filling;
+
+    if (writeback->all.owes && filling && filling->objects > 0) {
+        if (!evict_submit_filling(writeback))
+            return false;
+        note_last(writeback);
+    }
+    writeback->all.owes = false;
+    return true;
+}
+
 /* The walk has come to its end: what it has chosen is sent off, and then waited for; not
- * what others choose meanwhile. */
+ * what others choose meanwhile.  In a store that is nearly full a segment may be of a few blocks, and it
+ * takes many for what was put aside. */
 static void end_walk(struct writeback *writeback)
 {
     struct segment_set *segments = &writeback->segments;
     struct writeback_all *all = &writeback->all;
 
-    for (; all->flushes > 0; all->flushes--) {
-        if (!writeback->filling && segments->aside_count > 0 &&
-            !segment_to_fill(writeback))
-            return; /* a completion calls us again */
-        if (!writeback->filling || writeback->filling->objects == 0)
-            all->flushes = 1; /* nothing is left */
-        else if (!evict_submit_filling(writeback))
-            return;
-        all->last = segments->sequence;
-        all->left = segments->in_flight;
+    if (!all->walked) {
+        all->walked = all->owes = true;
+        segment_mark_aside(segments);
+        note_last(writeback);
+    } else if (segments->aside_marked < all->aside) {
+        /* Others have begun a segment with some of it, and may have sent it off. */
+        all->owes = true;
+        note_last(writeback);
     }
-    if (all->left == 0)
+    while (submit_owed(writeback) && segments->aside_marked > 0) {
+        struct segment *segment = segment_to_fill(writeback);
+
+        if (!segment)
+            break; /* a completion calls us again */
+        /* It may have been there before. */
+        segment_add_aside(segment);
+        all->owes = true;
+    }
+    all->aside = segments->aside_marked;
+    if (!all->owes && all->aside == 0 && all->left == 0)
         end(writeback);
 }
 

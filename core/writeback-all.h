@@ -32,11 +32,13 @@ struct writeback_all {
     struct filter filter;
     _Atomic uint64_t pages, bytes; /* chosen */
     _Atomic slot_t hand;
-    unsigned flushes; /* segments that its end may still send off */
-    uint64_t last;    /* the last segment that it waits for */
-    unsigned left;    /* of these, in flight */
-    int failed;       /* why not all of it is written */
-    bool hopeless;    /* and why the rest will not be either */
+    bool walked;    /* all that is asked for is chosen */
+    bool owes;      /* and some of that may be in the segment that is being filled */
+    unsigned aside; /* of it, as it was seen last */
+    uint64_t last;  /* the last segment that it waits for */
+    unsigned left;  /* of these, in flight */
+    int failed;     /* why not all of it is written */
+    bool hopeless;  /* and why the rest will not be either */
 };
 
 /* Whether there is a request to go on with; ends one that is hopeless. */
