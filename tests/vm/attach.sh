@@ -9,7 +9,7 @@
 
 programs="zslot-attach"
 modules="crc32c_generic ext4"
-touched_mib=$(long 512 144)
+touched_mib=$(long 512 120)
 passes=2
 
 guest() {

@@ -12,7 +12,7 @@ need qemu-io
 guest() {
     attach 0
     swap_on /dev/nbd0
-    press_all -m 144 1
+    press_all -m 120 1
 }
 
 # One page in every 64 KiB, some of which hold pages of the guest. Not the first, which has the

@@ -8,7 +8,7 @@
 #
 # Files are put into the guest's /etc. What serve_zslot starts has server_options too.
 #
-# guest() may use touched_mib and passes of the case; the rest of its shell is not there.
+# guest() may use touched_mib and passes of the case, and percent, of a random pass; the rest of its shell is not there.
 #
 #   face         what serves, nbdkit or zslotd: ZSLOT_VM_FACE, or what the case says
 #   verdict      "pass", or "fail" and a reason
@@ -48,6 +48,9 @@ long() {
         echo "$2"
     fi
 }
+
+# Thousands of pages that are swapped in and out one by one take minutes.
+percent=$(long 100 20)
 
 show_console() {
     cat qemu.log
@@ -185,7 +188,7 @@ make_image() {
     install -m 755 "$vm/init.sh" "$image/init"
     cp "$vm/guest.sh" "$image/lib/guest.sh"
     {
-        printf '%s=%q\n' modules "$modules" touched_mib "$touched_mib" passes "$passes"
+        printf '%s=%q\n' modules "$modules" touched_mib "$touched_mib" passes "$passes" percent "$percent"
         declare -f guest
     } >"$image/etc/case.sh"
     (cd "$image" && find . | cpio -o -H newc -R 0:0 --quiet) >initrd

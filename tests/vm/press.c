@@ -1,9 +1,9 @@
 /* press.c - touches more memory than the guest has, and verifies every page of it
  *
- *   press [-k KEEP] [-m] [-s SEED] [-t THREADS] MIB PASSES [SWAP...]
+ *   press [-k KEEP] [-m] [-p PERCENT] [-s SEED] [-t THREADS] MIB PASSES [SWAP...]
  *
- * Fills MIB of memory with pages (content.h); then PASSES times goes over all pages in random
- * order, verifies each and gives every second one new content; then verifies all in order. With
+ * Fills MIB of memory with pages (content.h); then PASSES times goes over PERCENT of the pages in random
+ * order (all), verifies each and gives every second one new content; then verifies all in order. With
  * SWAP... it then keeps KEEP MiB, calls swapoff for each, and verifies what was kept once more:
  * swapoff reads back what is still out there. It ends after a pass that found bad pages.
  *
@@ -43,6 +43,7 @@ static uint32_t *versions;
 static uint32_t *order;
 static unsigned char *stacks; /* of the threads */
 static uint32_t pages;
+static uint32_t percent = 100; /* of them, in a random pass */
 static uint64_t seed = 1;
 static long threads = 4;
 static bool marks;
@@ -114,13 +115,15 @@ static void *go_over(void *which)
 {
     const long thread = (long)which;
     const uint32_t first = (uint64_t)pages * thread / threads;
-    const uint32_t end = (uint64_t)pages * (thread + 1) / threads;
-    const uint32_t middle = first + (end - first) / 2;
+    uint32_t end = (uint64_t)pages * (thread + 1) / threads;
     unsigned bad_here = 0;
     char name[32];
 
-    if (phase == RANDOM)
+    if (phase == RANDOM) {
         shuffle(first, end, content_mix(seed + 977 * pass + thread));
+        end = first + (uint64_t)(end - first) * percent / 100;
+    }
+    const uint32_t middle = first + (end - first) / 2;
     for (uint32_t i = first; i < end; i++) {
         bad_here += visit(phase == RANDOM ? order[i] : i, bad_here);
         if (marks && phase == RANDOM && thread == 0 && i == middle) {
@@ -151,8 +154,9 @@ static void run(enum phase which, int number, const char *name)
     }
     for (long i = 0; i < threads; i++)
         pthread_join(running[i], NULL);
-    line_say("%s: %u pages in %.1f s, %llu bad", name, pages, now_s() - start,
-             (unsigned long long)(bad - bad_before));
+    line_say("%s: %u pages in %.1f s, %llu bad", name,
+             which == RANDOM ? (uint32_t)((uint64_t)pages * percent / 100) : pages,
+             now_s() - start, (unsigned long long)(bad - bad_before));
 }
 
 /* The pages that were checked longest ago are kept. */
@@ -174,7 +178,9 @@ static void swap_off(uint32_t keep, char **devices)
 
 static void usage(void)
 {
-    fputs("press [-k KEEP] [-m] [-s SEED] [-t THREADS] MIB PASSES [SWAP...]\n", stderr);
+    fputs("press [-k KEEP] [-m] [-p PERCENT] [-s SEED] [-t THREADS] MIB PASSES "
+          "[SWAP...]\n",
+          stderr);
     exit(2);
 }
 
@@ -214,13 +220,16 @@ int main(int argc, char **argv)
     char name[32];
     int option;
 
-    while ((option = getopt(argc, argv, "k:ms:t:")) != -1)
+    while ((option = getopt(argc, argv, "k:mp:s:t:")) != -1)
         switch (option) {
         case 'k':
             keep = strtoul(optarg, NULL, 10) * PAGES_PER_MIB;
             break;
         case 'm':
             marks = true;
+            break;
+        case 'p':
+            percent = strtoul(optarg, NULL, 10);
             break;
         case 's':
             seed = strtoull(optarg, NULL, 10);
@@ -232,7 +241,8 @@ int main(int argc, char **argv)
             usage();
         }
     argv += optind;
-    if (argc - optind < 2 || threads < 1 || threads > THREADS_MAX)
+    if (argc - optind < 2 || threads < 1 || threads > THREADS_MAX || percent < 1 ||
+        percent > 100)
         usage();
     pages = strtoul(argv[0], NULL, 10) * PAGES_PER_MIB;
     const int passes = atoi(argv[1]);

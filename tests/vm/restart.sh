@@ -8,7 +8,7 @@
 . "$(dirname "$0")/host.sh"
 
 programs="zslot-attach"
-touched_mib=$(long 512 144)
+touched_mib=$(long 512 120)
 passes=2
 
 guest() {

@@ -7,7 +7,7 @@
 face=zslotd
 . "$(dirname "$0")/host.sh"
 
-touched_mib=$(long 512 160)
+touched_mib=$(long 512 136)
 passes=$(long 2 0)
 
 guest() {
