@@ -6,8 +6,17 @@
 #include <errno.h>
 #include <string.h>
 
-/* A block that could not be read is left alone for so long. */
+/* A block that could not be read is left alone for so long; and so are all when cleaning was in
+ * vain. */
 #define REFUSED_MS 10000
+
+/* It is when so many blocks were, or twice as many as there are, and no more are available for it.
+ * Objects that are split are moved in the hope that they will stand closer together: where few blocks are
+ * available, and these apart, they do not, and the same is found again for ever. */
+#define VAIN_BLOCKS_MAX 16384u
+
+/* Until this share of the store was released. */
+#define VAIN_SHARE 64
 
 int cleaner_open(struct cleaner *cleaner, struct segment_set *segments,
                  bool lock_in_ram)
@@ -230,11 +239,46 @@ static void note_refused(struct cleaner *cleaner, uint64_t now_ms)
                         cleaner->refused[--cleaner->refused_count], false);
 }
 
+/* -- Whether it is of use. -- */
+
+void cleaner_note_room(struct cleaner *cleaner)
+{
+    cleaner->most_available = 0;
+    cleaner->cleaned_since = 0;
+}
+
+static void end_vain(struct cleaner *cleaner, uint64_t now_ms)
+{
+    const struct space *space = cleaner->segments->space;
+    uint64_t released = space_released_bytes(space) - cleaner->vain_released;
+
+    if (now_ms >= cleaner->vain_ms + REFUSED_MS ||
+        released > (uint64_t)space->blocks / VAIN_SHARE * BLOCK_BYTES)
+        cleaner->is_vain = false;
+}
+
+static void note_vain(struct cleaner *cleaner, uint64_t now_ms)
+{
+    const struct space *space = cleaner->segments->space;
+    uint64_t most = 2 * (uint64_t)space->blocks;
+
+    if (space_available(space) > cleaner->most_available) {
+        cleaner->most_available = space_available(space);
+        cleaner->cleaned_since = 0;
+    }
+    if (cleaner->cleaned_since <= (most < VAIN_BLOCKS_MAX ? most : VAIN_BLOCKS_MAX))
+        return;
+    cleaner_note_room(cleaner);
+    cleaner->is_vain = true;
+    cleaner->vain_ms = now_ms;
+    cleaner->vain_released = space_released_bytes(space);
+}
+
 bool cleaner_has_looked_everywhere(const struct cleaner *cleaner)
 {
     const struct space *space = cleaner->segments->space;
 
-    return cleaner->resting ||
+    return cleaner->resting || cleaner->is_vain ||
            sparse_has_looked_everywhere(&cleaner->sparse, space_is_split(space));
 }
 
@@ -265,7 +309,11 @@ bool cleaner_begin(struct cleaner *cleaner, uint64_t now_ms)
     uint32_t blocks[CLEAN_BLOCKS];
 
     note_refused(cleaner, now_ms);
-    if (cleaner->resting || cleaner_has_enough(cleaner))
+    if (cleaner->is_vain)
+        end_vain(cleaner, now_ms);
+    else
+        note_vain(cleaner, now_ms);
+    if (cleaner->resting || cleaner->is_vain || cleaner_has_enough(cleaner))
         return false;
     cleaner->paired = space->split_bytes == 0;
     cleaner->blocks = 0;
@@ -294,6 +342,7 @@ bool cleaner_begin(struct cleaner *cleaner, uint64_t now_ms)
         victim->content = victim->io.buffer;
         cleaner->count++;
     }
+    cleaner->cleaned_since += cleaner->count;
     cleaner->reading = cleaner->count;
     for (unsigned i = 0; i < cleaner->count; i++)
         backing_submit(cleaner->segments->backing, &cleaner->victims[i].io);

@@ -67,6 +67,11 @@ struct cleaner {
     unsigned refused_count;
     uint64_t refused_ms; /* the last of them */
     bool resting;        /* since none of a whole batch could be read */
+    /* Blocks since more became available than ever, for what nobody has begun to fill yet. */
+    uint64_t cleaned_since;
+    uint32_t most_available;
+    bool is_vain; /* it rests, since it was, then, when so much had been released */
+    uint64_t vain_ms, vain_released;
     struct sparse sparse;
     void (*wake)(void *opaque); /* told when the reads are done */
     void *opaque;
@@ -82,7 +87,7 @@ void cleaner_close(struct cleaner *cleaner);
  * those that it looked at, or enough is on its way. */
 bool cleaner_begin(struct cleaner *cleaner, uint64_t now_ms);
 
-/* Whether there is nothing to clean in the whole store, as it was then. */
+/* Whether there is nothing to clean in the whole store, as it was then, or it was cleaned in vain. */
 bool cleaner_has_looked_everywhere(const struct cleaner *cleaner);
 
 /* Whether so much is on its way that it looks for no more until that has landed. */
@@ -90,6 +95,9 @@ bool cleaner_has_enough(const struct cleaner *cleaner);
 
 /* Whether it reads, or has loaded what it read. */
 bool cleaner_is_busy(const struct cleaner *cleaner);
+
+/* Blocks that came available are about to be filled by others. */
+void cleaner_note_room(struct cleaner *cleaner);
 
 /* No segment that cleans is being filled. */
 void cleaner_note_rest(struct cleaner *cleaner);

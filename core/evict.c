@@ -274,6 +274,7 @@ struct segment *evict_segment_to_fill(struct writeback *writeback)
         find_full(writeback);
     if (r < 0)
         return NULL;
+    cleaner_note_room(&writeback->cleaner);
     writeback->filling_since_ms = clock_now_ms();
     segment_add_aside(writeback->filling);
     return writeback->filling;

@@ -7,11 +7,15 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <event2/event.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "block-format.h"
 #include "stored.h"
+#include "volume-state.h"
+#include "writeback-state.h"
 
 /* Instead of what stored_setup() has: a store of so many bytes, with nothing in RAM. */
 static uint64_t seed;
@@ -326,6 +330,68 @@ START_TEST(cleaner_goes_on_when_what_is_written_needs_no_splitting_any_more)
 }
 END_TEST
 
+/* -- Without blocks to clean into. -- */
+
+struct errand {
+    void (*fn)(struct space *space);
+    atomic_bool is_done;
+};
+
+static void run_errand(evutil_socket_t fd, short what, void *opaque)
+{
+    struct errand *errand = opaque;
+
+    (void)fd;
+    (void)what;
+    errand->fn(&volume->parts.writeback->space);
+    errand->is_done = true;
+}
+
+/* In the thread whose the account of blocks is. */
+static void have_done(void (*fn)(struct space *space))
+{
+    static const struct timeval now;
+    struct event_base *base = event_get_base(volume->parts.writeback->wake);
+    struct errand errand = {.fn = fn};
+
+    ck_assert_int_eq(event_base_once(base, -1, EV_TIMEOUT, run_errand, &errand, &now),
+                     0);
+    while (!errand.is_done)
+        sched_yield();
+}
+
+static uint32_t held_back[SMALL_STORE / BLOCK_BYTES];
+static unsigned held_back_count;
+
+static void hold_back_all_but_one(struct space *space)
+{
+    ck_assert_uint_eq(volume->parts.writeback->segments.promised, 0);
+    for (held_back_count = 0; space_available(space) > 1; held_back_count++)
+        ck_assert_uint_eq(space_take(space, 1, &held_back[held_back_count]), 1);
+}
+
+static void give_back(struct space *space)
+{
+    while (held_back_count > 0)
+        space_put_back(space, held_back[--held_back_count], 1, true);
+}
+
+/* Of what is moved nothing can be split, in one block, and as much comes free as was taken: it went on for
+ * ever, and who waited for room had no answer. */
+START_TEST(writeback_is_refused_where_cleaning_makes_no_room)
+{
+    open_store(SMALL_STORE);
+    store_all(400, 2100);
+    have_done(hold_back_all_but_one);
+    write_one(5000, 2100);
+    ck_assert_int_eq(volume_writeback(volume), -ENOSPC);
+    ck_assert_uint_gt(stored_stat(STAT_blocks_cleaned), 0);
+    have_done(give_back);
+    stored_write_back();
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), 401);
+}
+END_TEST
+
 /* One object in a block would be 1.95. */
 START_TEST(overwrites_of_a_store_that_is_half_full_are_written_not_much_more_than_once)
 {
@@ -349,4 +415,5 @@ HARNESS_MAIN_WITH(
     cleaner_does_not_move_a_split_object_with_a_damaged_rest,
     overwrites_of_a_store_that_is_nearly_full_find_room_and_lose_nothing,
     cleaner_goes_on_when_what_is_written_needs_no_splitting_any_more,
+    writeback_is_refused_where_cleaning_makes_no_room,
     overwrites_of_a_store_that_is_half_full_are_written_not_much_more_than_once)
