@@ -26,11 +26,12 @@
 _Static_assert(GROUP_MAX *BLOCKS_EACH <= SPARSE_MOST_MIN, "room for one group");
 
 /* What is dead in blocks that are cleaned together must make so many whole ones, and in a group one
- * of its own: less would be moved about for nothing, for ever. */
-#define DEAD_BLOCKS_MIN 8u
+ * of its own: less would be moved about for nothing. */
+#define DEAD_BLOCKS_MIN 2u
 
-/* This share of the store released: it is looked at anew. */
+/* This share of the store released, or so many blocks: it is looked at anew. */
 #define LOOK_SHARE 1024
+#define LOOK_BLOCKS_MIN 8u
 
 /* Of a group, those of its blocks that can be cleaned. */
 struct weight {
@@ -128,8 +129,8 @@ static bool is_outdated(const struct sparse *sparse)
 {
     uint64_t much = sparse->space->blocks / LOOK_SHARE;
 
-    if (much < DEAD_BLOCKS_MIN)
-        much = DEAD_BLOCKS_MIN;
+    if (much < LOOK_BLOCKS_MIN)
+        much = LOOK_BLOCKS_MIN;
     return space_released_bytes(sparse->space) - sparse->looked_released >=
            much * BLOCK_BYTES;
 }
@@ -159,11 +160,12 @@ static unsigned add_group(const struct sparse *sparse, uint32_t first, uint32_t 
     return count;
 }
 
-/* A look at the whole store has ended, in vain or since it is outdated. */
+/* A look at the whole store has ended, in vain, or since it is outdated or was for another way. */
 static uint32_t next_size(struct sparse *sparse, bool splits)
 {
-    bool again = is_outdated(sparse);
+    bool again = is_outdated(sparse) || splits != sparse->splits;
 
+    sparse->splits = splits;
     if (again)
         sparse->group = GROUP_MIN;
     else if (splits && sparse->looked_at >= sparse->space->blocks &&
@@ -174,6 +176,14 @@ static uint32_t next_size(struct sparse *sparse, bool splits)
     if (again)
         look_anew(sparse);
     return splits ? sparse->group : 1;
+}
+
+/* Of so many blocks at most, which are as dead as they must be. */
+static uint32_t dead_sum_min(unsigned blocks_max)
+{
+    uint32_t sum = blocks_max * DEAD_BYTES_MIN;
+
+    return sum > DEAD_BLOCKS_MIN * BLOCK_BYTES ? sum : DEAD_BLOCKS_MIN * BLOCK_BYTES;
 }
 
 unsigned sparse_find(struct sparse *sparse, const struct sparse_terms *terms,
@@ -208,7 +218,7 @@ unsigned sparse_find(struct sparse *sparse, const struct sparse_terms *terms,
         sparse->hand = next_group(sparse, sparse->hand, group);
     }
     /* Once begun, an output takes what there is. */
-    if (group == 1 && dead_sum < DEAD_BLOCKS_MIN * BLOCK_BYTES && !terms->gathering)
+    if (group == 1 && dead_sum < dead_sum_min(groups_max) && !terms->gathering)
         return 0;
     if (count > 0)
         look_anew(sparse);
@@ -218,5 +228,5 @@ unsigned sparse_find(struct sparse *sparse, const struct sparse_terms *terms,
 bool sparse_has_looked_everywhere(const struct sparse *sparse, bool splits)
 {
     return sparse->looked_at >= sparse->space->blocks && !is_outdated(sparse) &&
-           (!splits || sparse->group == GROUP_MAX);
+           splits == sparse->splits && (!splits || sparse->group == GROUP_MAX);
 }

@@ -27,6 +27,7 @@
 
 struct sparse {
     const struct space *space;
+    bool splits;              /* as the last search was to be done */
     uint32_t group;           /* blocks in one, where objects are split */
     uint32_t hand;            /* where the search for the next begins */
     uint64_t looked_at;       /* blocks in vain, since any were found, */

@@ -87,6 +87,34 @@ START_TEST(search_that_may_take_no_group_has_not_looked_for_it)
 }
 END_TEST
 
+/* Objects were split once, and a search then takes fewer blocks at a time: of them less needs to be dead. */
+START_TEST(store_that_is_dead_to_a_third_is_worth_it_though_some_was_split_once)
+{
+    const uint32_t length = 1300;
+    uint32_t first;
+
+    space_note_split(&space, 2000);
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        ck_assert_uint_eq(space_take(&space, 1, &first), 1);
+        space_landed(&space, first, 3 * block_object_bytes(length));
+        space_release(&space, address_make(first, 0, 0), length);
+    }
+    ck_assert_uint_gt(find(64, false, false), 0);
+}
+END_TEST
+
+START_TEST(look_block_by_block_is_none_in_groups)
+{
+    ck_assert_uint_eq(find(64, true, false), 0);
+    ck_assert(sparse_has_looked_everywhere(&sparse, true));
+    ck_assert_uint_eq(find(64, false, false), 0);
+    ck_assert(sparse_has_looked_everywhere(&sparse, false));
+    ck_assert(!sparse_has_looked_everywhere(&sparse, true));
+    ck_assert_uint_eq(find(64, true, false), 0);
+    ck_assert(sparse_has_looked_everywhere(&sparse, true));
+}
+END_TEST
+
 /* So much is live in all blocks of a group that is left, when raw pages and one block that is nearly empty are in
  * the first. */
 static void make_one_nearly_empty(uint32_t live_bytes)
@@ -121,5 +149,7 @@ HARNESS_MAIN_WITH("unit-sparse", setup, teardown, what_is_half_dead_is_found,
                   where_nothing_is_dead_all_is_looked_at_in_vain,
                   search_that_may_take_no_block_has_looked_nowhere,
                   search_that_may_take_no_group_has_not_looked_for_it,
+                  store_that_is_dead_to_a_third_is_worth_it_though_some_was_split_once,
+                  look_block_by_block_is_none_in_groups,
                   block_that_has_little_left_does_not_hide_groups_that_are_worth_it,
                   block_that_has_little_left_is_not_moved_alone)
