@@ -121,6 +121,7 @@ void writeback_all_give_up(struct writeback *writeback, int why)
 {
     writeback->all.failed = why;
     writeback->all.hopeless = true;
+    evict_again_soon(writeback); /* who asked is told */
 }
 
 void writeback_all_note_done(struct writeback *writeback, const struct segment *segment,
@@ -157,11 +158,11 @@ static bool submit_owed(struct writeback *writeback)
 {
     const struct segment *filling = writeback->filling;
 
-    if (writeback->all.owes && filling && filling->objects > 0) {
-        if (!evict_submit_filling(writeback))
-            return false;
-        note_last(writeback);
-    }
+    if (!writeback->all.owes)
+        return true;
+    if (filling && filling->objects > 0 && !evict_submit_filling(writeback))
+        return false;
+    note_last(writeback);
     writeback->all.owes = false;
     return true;
 }

@@ -145,6 +145,19 @@ START_TEST(store_with_sparse_blocks_anywhere_is_not_full)
 }
 END_TEST
 
+/* Not when the thread looks up next, once in a second. */
+START_TEST(writeback_that_finds_the_store_full_says_so_at_once)
+{
+    open_limited(SMALL_STORE);
+    for (uint64_t i = 0; i < 2 * SMALL_STORE / PAGE; i++)
+        put_raw(i, i);
+    double begun = now_s();
+    for (unsigned i = 0; i < 6; i++)
+        ck_assert_int_eq(volume_writeback(volume), -ENOSPC);
+    ck_assert_msg(now_s() - begun < 3, "%g s", now_s() - begun);
+}
+END_TEST
+
 static void try_writeback(void *opaque)
 {
     (void)opaque;
@@ -428,6 +441,7 @@ HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
                   discards_leave_the_blocks_that_segments_were_promised,
                   cleaner_goes_on_after_reads_have_failed_for_a_while,
                   store_with_sparse_blocks_anywhere_is_not_full,
+                  writeback_that_finds_the_store_full_says_so_at_once,
                   write_after_a_trim_is_not_refused_for_an_earlier_fullness,
                   writers_are_refused_at_once_when_nothing_in_ram_can_leave,
                   pages_that_left_one_by_one_share_blocks_in_the_end,
