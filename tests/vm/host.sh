@@ -143,7 +143,8 @@ put_libraries() {
 # put_library NAME: which a program loads by itself
 put_library() {
     local path
-    path=$(ldconfig -p | awk -v name="$1" '$1 == name && /x86-64/ { print $NF; exit }')
+    # To its end: ldconfig would be killed for what nobody reads.
+    path=$(ldconfig -p | awk -v name="$1" '$1 == name && /x86-64/ && !found++ { print $NF }')
     [ -n "$path" ] || fail "there is no $1"
     mkdir -p "$image/$(dirname "$path")"
     cp -L "$path" "$image/$path"
