@@ -10,12 +10,12 @@
  * vain. */
 #define REFUSED_MS 10000
 
-/* It is when so many blocks were, or twice as many as there are, and no more are available for it.
- * Objects that are split are moved in the hope that they will stand closer together: where few blocks are
+/* It was when so many blocks were cleaned, or twice as many as there are, and no more are available for
+ * it.  Objects that are split are moved in the hope that they will stand closer together: where few blocks are
  * available, and these apart, they do not, and the same is found again for ever. */
 #define VAIN_BLOCKS_MAX 16384u
 
-/* Until this share of the store was released. */
+/* It is tried again before that when this share of the store was released. */
 #define VAIN_SHARE 64
 
 int cleaner_open(struct cleaner *cleaner, struct segment_set *segments,

@@ -67,11 +67,11 @@ struct cleaner {
     unsigned refused_count;
     uint64_t refused_ms; /* the last of them */
     bool resting;        /* since none of a whole batch could be read */
-    /* Blocks since more became available than ever, for what nobody has begun to fill yet. */
+    /* Blocks cleaned since more were available than before, which nobody has begun to fill. */
     uint64_t cleaned_since;
     uint32_t most_available;
-    bool is_vain; /* it rests, since it was, then, when so much had been released */
-    uint64_t vain_ms, vain_released;
+    bool is_vain;                    /* it rests, since these were many */
+    uint64_t vain_ms, vain_released; /* when, and what had been released by then */
     struct sparse sparse;
     void (*wake)(void *opaque); /* told when the reads are done */
     void *opaque;

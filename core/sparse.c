@@ -23,7 +23,7 @@
 /* A block has at most one object that begins before it, and one that goes on behind it. */
 #define BLOCKS_EACH 3
 
-_Static_assert(GROUP_MAX *BLOCKS_EACH <= SPARSE_MOST_MIN, "room for one group");
+_Static_assert(SPARSE_MOST_MIN / BLOCKS_EACH >= GROUP_MAX, "room for one group");
 
 /* What is dead in blocks that are cleaned together must make so many whole ones, and in a group one
  * of its own: less would be moved about for nothing. */

@@ -307,23 +307,9 @@ START_TEST(a_handshake_that_stands_still_holds_nobody_up)
 }
 END_TEST
 
-/* False: the other side has closed, as a server does on DISC, behind which a client's TLS says good bye. What
- * should not have been lost so is missed in the volume. */
-static bool try_to_send(int fd, const char *from, ssize_t bytes)
-{
-    while (bytes > 0) {
-        ssize_t sent = send(fd, from, (size_t)bytes, MSG_NOSIGNAL);
-
-        if (sent <= 0)
-            return false;
-        from += sent;
-        bytes -= sent;
-    }
-    return true;
-}
-
 /* A client's end of a pipe of bytes, and the server's: what comes in at one goes out of the other, until the
- * first closes; then the other closes with what it has just been sent unread. */
+ * first closes; then the other closes with what it has just been sent unread.  A server closes on DISC, behind which
+ * a client's TLS says good bye; what should not have been lost is missed in the volume. */
 static void pass_on(int client_end, int server_end)
 {
     static char buffer[65536];
@@ -343,7 +329,7 @@ static void pass_on(int client_end, int server_end)
         }
         if (n > 0 && FD_ISSET(client_end, &set)) {
             n = recv(client_end, buffer, sizeof buffer, 0);
-            if (n > 0 && !try_to_send(server_end, buffer, n))
+            if (n > 0 && !served_try_to_send(server_end, buffer, (size_t)n))
                 n = 0;
         }
     }
@@ -442,7 +428,7 @@ static void break_after(size_t bytes_to_server)
             ssize_t n =
                 recv(ours[1], buffer, room < sizeof buffer ? room : sizeof buffer, 0);
 
-            if (n <= 0 || !try_to_send(server, buffer, n))
+            if (n <= 0 || !served_try_to_send(server, buffer, (size_t)n))
                 break;
             passed += (size_t)n;
         }

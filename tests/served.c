@@ -111,17 +111,24 @@ void served_wait_connections(unsigned count)
     }
 }
 
-void served_send(int fd, const void *data, size_t bytes)
+bool served_try_to_send(int fd, const void *data, size_t bytes)
 {
     const char *from = data;
 
     while (bytes > 0) {
         ssize_t sent = send(fd, from, bytes, MSG_NOSIGNAL);
 
-        MUST(sent > 0, "cannot send to the server");
+        if (sent <= 0)
+            return false;
         from += sent;
         bytes -= (size_t)sent;
     }
+    return true;
+}
+
+void served_send(int fd, const void *data, size_t bytes)
+{
+    MUST(served_try_to_send(fd, data, bytes), "cannot send to the server");
 }
 
 void served_receive(int fd, void *out, size_t bytes)

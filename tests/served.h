@@ -47,6 +47,8 @@ void served_wait_connections(unsigned count);
 
 /* All of BYTES, or the test fails. */
 void served_send(int fd, const void *data, size_t bytes);
+/* False: the server has closed. */
+bool served_try_to_send(int fd, const void *data, size_t bytes);
 void served_receive(int fd, void *out, size_t bytes);
 
 /* Whether the server has closed; bytes before that are thrown away. */
