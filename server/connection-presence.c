@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "connection.h"
+#include "input.h"
 #include "reactor.h"
 
 /* More than a socket holds. */
@@ -69,7 +70,7 @@ static size_t peek_tail(const struct connection *connection,
 static bool ends_with_disc(struct connection *connection)
 {
     if (connection->tls)
-        connection_take_rest(connection);
+        input_take_rest(connection);
     uint8_t tail[NBD_REQUEST_BYTES];
     size_t there = connection->tls ? 0 : peek_tail(connection, tail);
     uint32_t in = connection->in_end - connection->in_start;

@@ -4,11 +4,10 @@
 #include "connection.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "input.h"
 #include "output.h"
 #include "reactor.h"
 #include "transmit.h"
@@ -192,7 +191,7 @@ static bool handshake_wants_to_send(const struct connection *connection)
             (connection->tls && tls_wants_to_send(connection->tls)));
 }
 
-/* -- Receiving. -- */
+/* -- What has come. -- */
 
 static void negotiate(struct connection *connection)
 {
@@ -294,11 +293,6 @@ static void serve(struct connection *connection)
     }
 }
 
-static bool is_filled(const struct request *request)
-{
-    return request->filled_bytes == request->nbd.bytes;
-}
-
 /* CLOSED: the client will send no more than has come. */
 static void handle(struct connection *connection, bool closed)
 {
@@ -308,82 +302,23 @@ static void handle(struct connection *connection, bool closed)
         connection_drop(connection);
         return;
     }
-    if (connection->filling && is_filled(connection->filling))
+    if (connection->filling && input_is_filled(connection->filling))
         transmit_filled(connection);
     serve(connection);
     if (connection->in_start == connection->in_end)
         connection->in_start = connection->in_end = 0;
 }
 
-/* Where to, and how much. */
-static uint32_t room_to_receive(struct connection *connection, uint8_t **to)
-{
-    struct request *filling = connection->filling;
-
-    if (filling && !is_filled(filling)) {
-        *to = filling->data + filling->filled_bytes;
-        return filling->nbd.bytes - filling->filled_bytes;
-    }
-    if (connection->in_start > 0) {
-        connection->in_end -= connection->in_start;
-        memmove(connection->in, connection->in + connection->in_start,
-                connection->in_end);
-        connection->in_start = 0;
-    }
-    *to = connection->in + connection->in_end;
-    return CONNECTION_IN_BYTES - connection->in_end;
-}
-
-/* What was received where room_to_receive() said. */
-static void take_in(struct connection *connection, uint32_t bytes)
-{
-    struct request *filling = connection->filling;
-
-    if (filling && !is_filled(filling))
-        filling->filled_bytes += bytes;
-    else
-        connection->in_end += bytes;
-}
-
-/* How many bytes, 0 at the end, or a negative errno. */
-static ssize_t receive_some(struct connection *connection, uint8_t *to, uint32_t room)
-{
-    if (connection->tls)
-        return tls_receive(connection->tls, to, room);
-    ssize_t got = recv(connection->fd, to, room, MSG_DONTWAIT);
-    return got < 0 ? -errno : got;
-}
-
-void connection_take_rest(struct connection *connection)
-{
-    for (;;) {
-        uint8_t *to;
-        uint32_t room = room_to_receive(connection, &to);
-        ssize_t got = room > 0 ? receive_some(connection, to, room) : 0;
-
-        if (got <= 0)
-            return;
-        take_in(connection, (uint32_t)got);
-        connection->is_stalled = true; /* or nobody would look at it */
-    }
-}
-
 /* Whether there may be more. */
 static bool receive(struct connection *connection, bool closed)
 {
-    uint8_t *to;
-    uint32_t room = room_to_receive(connection, &to);
-    ssize_t got = receive_some(connection, to, room);
+    enum input_result result = input_receive(connection);
 
-    if (got == -EAGAIN || got == -EWOULDBLOCK || got == -EINTR)
-        return false;
-    if (got <= 0) {
+    if (result == INPUT_END)
         connection_drop(connection);
-        return false;
-    }
-    take_in(connection, (uint32_t)got);
-    handle(connection, closed);
-    return (size_t)got == room;
+    else if (result != INPUT_NONE)
+        handle(connection, closed);
+    return result == INPUT_MORE;
 }
 
 /* -- Events. -- */

@@ -135,10 +135,6 @@ bool connection_is_there(struct connection *connection);
 bool connection_is_wanted(struct connection *connection);
 void connection_answer_asked(struct connection *connection);
 
-/* Of a client with TLS that has closed: receives the rest of what it has sent, as far as there is room,
- * without executing any of it; whoever is stalled then goes on with it. */
-void connection_take_rest(struct connection *connection);
-
 /* -- What others ask. -- */
 
 const struct export *connection_export(const struct connection *connection);
