@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "input.h"
@@ -85,6 +86,15 @@ static void close_connection(struct connection *connection)
     /* The events first: once it is closed, the number may be another thread's new socket. */
     free_memory(connection);
     close(fd);
+}
+
+static bool is_local(int fd)
+{
+    int domain = 0;
+    socklen_t bytes = sizeof domain;
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 &&
+           domain == AF_UNIX;
 }
 
 static void set_deadline(struct connection *connection, unsigned ms)
@@ -318,6 +328,10 @@ static bool receive(struct connection *connection, bool closed)
         connection_drop(connection);
     else if (result != INPUT_NONE)
         handle(connection, closed);
+    if (connection->looked_at_bytes > 0) {
+        output_flush(connection);
+        input_take_away(connection);
+    }
     return result == INPUT_MORE;
 }
 
@@ -466,6 +480,7 @@ int connection_open(struct reactor *loop, int fd)
         return -ENOMEM;
     connection->loop = loop;
     connection->fd = fd;
+    connection->is_local = is_local(fd);
     connection->state = CONNECTION_NEGOTIATING;
     request_queue_init(&connection->finished);
     for (unsigned i = CONNECTION_REQUESTS; i-- > 0;) {

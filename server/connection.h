@@ -71,6 +71,8 @@ struct connection {
     struct reactor *loop;
     struct connection *next, **link; /* of the loop's list */
     int fd;
+    bool is_local;           /* a Unix socket */
+    bool came_alone;         /* what was received last: one request, and nothing else */
     struct tls_session *tls; /* NULL: in the clear */
     enum connection_state state;
     struct negotiation negotiation;
@@ -92,6 +94,8 @@ struct connection {
     /* What was received and is not used yet is in[in_start..in_end). */
     uint8_t *in;
     uint32_t in_start, in_end;
+    uint32_t
+        looked_at_bytes; /* of these, from 0 on, that are in the socket still (input.h) */
     uint32_t discard_bytes; /* of a refused write's data, still to come */
     uint32_t head_done;     /* of a write at in_start, already in the volume */
     struct request *filling;

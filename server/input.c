@@ -8,6 +8,12 @@
 #include <sys/socket.h>
 
 #include "connection.h"
+#include "reactor.h"
+
+/* The longest request that is looked at, and a byte more: a write of a page, or a little more. */
+#define LOOK_BYTES 8192u
+_Static_assert(LOOK_BYTES <= CONNECTION_IN_BYTES && LOOK_BYTES <= REACTOR_SCRATCH_BYTES,
+               "there is room for it");
 
 /* Where to, and how much. */
 static uint32_t room_to_receive(struct connection *connection, uint8_t **to)
@@ -48,9 +54,61 @@ static ssize_t receive_some(struct connection *connection, uint8_t *to, uint32_t
     return got < 0 ? -errno : got;
 }
 
+/* One, with its data, and nothing behind it. */
+static bool is_one_request(const uint8_t *bytes, size_t count)
+{
+    struct nbd_request nbd;
+
+    return count >= NBD_REQUEST_BYTES && nbd_decode_request(bytes, &nbd) &&
+           ((nbd.type == NBD_CMD_READ && count == NBD_REQUEST_BYTES) ||
+            (nbd.type == NBD_CMD_WRITE && count - NBD_REQUEST_BYTES == nbd.bytes));
+}
+
+static bool is_worth_a_look(const struct connection *connection)
+{
+    return connection->came_alone && connection->in_end == 0 && !connection->filling &&
+           connection->state == CONNECTION_SERVING;
+}
+
+/* False: it is not one request, and nothing has been done. */
+static bool look(struct connection *connection, enum input_result *result)
+{
+    ssize_t there =
+        recv(connection->fd, connection->in, LOOK_BYTES, MSG_DONTWAIT | MSG_PEEK);
+
+    *result = INPUT_NONE;
+    if (there < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return true;
+    if (there <= 0 || !is_one_request(connection->in, (size_t)there))
+        return false;
+    connection->in_end = connection->looked_at_bytes = (uint32_t)there;
+    *result = INPUT_SOME;
+    return true;
+}
+
+void input_take_away(struct connection *connection)
+{
+    while (connection->looked_at_bytes > 0) {
+        ssize_t got = recv(connection->fd, connection->loop->scratch,
+                           connection->looked_at_bytes, MSG_DONTWAIT);
+
+        if (got <= 0) {
+            /* Nobody else receives from it. */
+            connection->looked_at_bytes = 0;
+            connection_drop(connection);
+            return;
+        }
+        connection->looked_at_bytes -= (uint32_t)got;
+    }
+}
+
 enum input_result input_receive(struct connection *connection)
 {
+    enum input_result result;
     uint8_t *to;
+
+    if (is_worth_a_look(connection) && look(connection, &result))
+        return result;
     uint32_t room = room_to_receive(connection, &to);
     ssize_t got = receive_some(connection, to, room);
 
@@ -58,7 +116,10 @@ enum input_result input_receive(struct connection *connection)
         return INPUT_NONE;
     if (got <= 0)
         return INPUT_END;
+    bool was_empty = connection->in_end == 0 && !connection->filling;
     take_in(connection, (uint32_t)got);
+    connection->came_alone = was_empty && connection->is_local && !connection->tls &&
+                             is_one_request(connection->in, connection->in_end);
     return (size_t)got == room ? INPUT_MORE : INPUT_SOME;
 }
 

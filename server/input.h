@@ -5,6 +5,13 @@
  * Locks:   none.
  * Never:   waits for the client, or receives what there is no room for.
  *
+ * Looking first. What is received from a Unix socket makes room for who sends, and so the kernel wakes whoever sleeps at
+ * the other end, also in a receive: a client that waits for its answer wakes, finds none, and sleeps
+ * again (unix_write_space in Linux' net/unix/af_unix.c).  Of a client that sends one request at a time the next one
+ * is therefore looked at (MSG_PEEK), executed and answered, and taken out of the socket when the client
+ * is awake with its answer.  With blocking clients, as the kernel's is, a 4 KiB read or write takes 2 to 5 us less of
+ * the 25 it takes (bench-load, depth 1); one that sleeps in poll(2) is not woken by room.
+ *
  * SPDX-License-Identifier: BSD-3-Clause
  */
 #ifndef ZSLOT_INPUT_H
@@ -23,6 +30,9 @@ enum input_result {
 
 /* Into the data of a write that is filling, or to the end of in. */
 enum input_result input_receive(struct connection *connection);
+
+/* What was looked at only is to be taken away when it has been answered. */
+void input_take_away(struct connection *connection);
 
 /* Of a client with TLS that has closed: receives the rest of what it has sent, as far as there is room,
  * without executing any of it; whoever is stalled then goes on with it. */

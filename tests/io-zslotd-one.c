@@ -1,0 +1,284 @@
+/* io-zslotd-one.c - clients that wait for one answer before they send the next request
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "sample.h"
+#include "served.h"
+#include "server.h"
+
+#define BYTES (2u * MIB)
+#define BURST_MAX 4u
+#define LENGTH_MAX (3u * PAGE)
+#define POLL_US 1000u
+
+static struct volume *volume;
+static uint8_t page[PAGE], got[LENGTH_MAX];
+
+/* A codec that takes longer than a client needs to fall asleep. */
+static void set_up(void)
+{
+    volume = harness_open("size", "2M", "compressor", "zstd:9", NULL);
+    served_start(volume, 1, 0);
+    sample_page(SAMPLE_TEXT, 1, page);
+}
+
+static void tear_down(void)
+{
+    served_wait_connections(0);
+    ck_assert(served_stop());
+    harness_close(volume);
+}
+
+static int enter(void)
+{
+    int fd = served_connect(0);
+
+    served_enter(fd);
+    return fd;
+}
+
+/* In one piece, so that it comes in one. */
+static void write_page(int fd, uint64_t number)
+{
+    uint8_t request[NBD_REQUEST_BYTES + PAGE];
+    uint64_t cookie;
+
+    page[0] = (uint8_t)number;
+    size_t at = served_make_request(request, NBD_CMD_WRITE, number,
+                                    number % (BYTES / PAGE) * PAGE, PAGE);
+    memcpy(request + at, page, PAGE);
+    served_send(fd, request, sizeof request);
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    ck_assert_uint_eq(cookie, number);
+}
+
+static void read_page(int fd, uint64_t number)
+{
+    uint64_t cookie;
+
+    served_request(fd, NBD_CMD_READ, number, number % (BYTES / PAGE) * PAGE, PAGE);
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    ck_assert_uint_eq(cookie, number);
+    served_receive(fd, got, PAGE);
+    page[0] = (uint8_t)number;
+    ck_assert_mem_eq(got, page, PAGE);
+}
+
+/* -- Wakes. -- */
+
+static long times_asleep(void)
+{
+    struct rusage usage;
+
+    ck_assert_int_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
+/* When a request leaves a Unix socket, whoever waits in a receive at the other end is woken for nothing.  (Between
+ * requests there is time to take away what was answered; who sends the next one before that is woken by it.) */
+START_TEST(a_client_that_waits_for_its_answer_is_woken_by_nothing_else)
+{
+    const struct timespec shortly = {.tv_nsec = 500000};
+    const long count = 400;
+    long sum = 0;
+    int fd = enter();
+
+    write_page(fd, 0);
+    for (long i = 0; i < count; i++) {
+        nanosleep(&shortly, NULL);
+        long before = times_asleep();
+        write_page(fd, (uint64_t)i);
+        sum += times_asleep() - before;
+    }
+    ck_assert_int_le(sum, count + count / 4);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_disc_behind_one_request_at_a_time_is_an_end_without_an_error)
+{
+    for (unsigned turn = 0; turn < 20; turn++) {
+        int fd = enter();
+        char byte;
+
+        for (unsigned i = 0; i < 3; i++)
+            write_page(fd, i);
+        served_request(fd, NBD_CMD_DISC, 0, 0, 0);
+        ck_assert_int_eq(recv(fd, &byte, 1, 0), 0);
+        close(fd);
+    }
+}
+END_TEST
+
+/* -- All of what is sent, once and in order. -- */
+
+struct client {
+    int fd;
+    uint64_t seed, cookie;
+    uint8_t out[BURST_MAX * (NBD_REQUEST_BYTES + LENGTH_MAX)];
+    size_t out_bytes;
+    struct {
+        bool is_write;
+        uint64_t offset;
+        uint32_t bytes;
+        size_t end; /* in out */
+    } sent[BURST_MAX];
+    uint8_t model[BYTES];
+};
+
+static uint32_t random_below(struct client *client, uint32_t bound)
+{
+    return (uint32_t)(harness_random(&client->seed) % bound);
+}
+
+static void make_request(struct client *client, unsigned place)
+{
+    bool is_write = random_below(client, 2);
+    uint32_t bytes =
+        random_below(client, 4) ? PAGE : 1 + random_below(client, LENGTH_MAX);
+    uint64_t offset = random_below(client, BYTES - LENGTH_MAX);
+
+    client->sent[place].is_write = is_write;
+    client->sent[place].offset = offset;
+    client->sent[place].bytes = bytes;
+    client->out_bytes += served_make_request(client->out + client->out_bytes,
+                                             is_write ? NBD_CMD_WRITE : NBD_CMD_READ,
+                                             client->cookie + place, offset, bytes);
+    if (is_write) {
+        for (uint32_t i = 0; i < bytes; i++)
+            client->out[client->out_bytes + i] =
+                page[(offset + i + client->cookie) % PAGE];
+        memcpy(client->model + offset, client->out + client->out_bytes, bytes);
+        client->out_bytes += bytes;
+    }
+    client->sent[place].end = client->out_bytes;
+}
+
+/* All at once, request by request, or in any pieces. */
+static void send_burst(struct client *client, unsigned count)
+{
+    uint32_t how = random_below(client, 4);
+    size_t at = 0;
+
+    for (unsigned i = 0; at < client->out_bytes; i++) {
+        size_t end = client->out_bytes;
+
+        if (how > 1 && i < count)
+            end = client->sent[i].end;
+        else if (how == 1)
+            end = at + 1 + random_below(client, (uint32_t)(client->out_bytes - at));
+        served_send(client->fd, client->out + at, end - at);
+        at = end;
+    }
+    client->out_bytes = 0;
+}
+
+/* Of the reads only the last request is compared: the model has what was written behind the others. */
+static void one_burst(struct client *client)
+{
+    unsigned count = random_below(client, 3) ? 1 : 1 + random_below(client, BURST_MAX);
+
+    for (unsigned i = 0; i < count; i++)
+        make_request(client, i);
+    send_burst(client, count);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t cookie;
+
+        ck_assert_uint_eq(served_reply(client->fd, &cookie), 0);
+        ck_assert_uint_eq(cookie, client->cookie + i);
+        if (client->sent[i].is_write)
+            continue;
+        served_receive(client->fd, got, client->sent[i].bytes);
+        if (i + 1 == count)
+            ck_assert_mem_eq(got, client->model + client->sent[i].offset,
+                             client->sent[i].bytes);
+    }
+    client->cookie += count;
+}
+
+static void converse(unsigned bursts)
+{
+    static struct client client;
+
+    memset(&client, 0, sizeof client);
+    client.fd = enter();
+    client.seed = 7;
+    for (unsigned i = 0; i < bursts; i++)
+        one_burst(&client);
+    close(client.fd);
+    served_wait_connections(0);
+    for (uint64_t at = 0; at < BYTES; at += PAGE) {
+        ck_assert_int_eq(volume_read(volume, at, PAGE, got), 0);
+        ck_assert_mem_eq(got, client.model + at, PAGE);
+    }
+}
+
+START_TEST(one_request_and_several_in_any_pieces_are_all_carried_out)
+{
+    converse(1500);
+}
+END_TEST
+
+/* -- Loops that poll. -- */
+
+START_TEST(polling_loops_carry_out_all_of_it_too)
+{
+    ck_assert(served_stop());
+    served_start(volume, 1, POLL_US);
+    converse(1500);
+}
+END_TEST
+
+START_TEST(a_loop_that_polls_one_client_receives_from_another)
+{
+    ck_assert(served_stop());
+    served_start(volume, 1, POLL_US);
+    int fds[3];
+    for (unsigned i = 0; i < 3; i++)
+        fds[i] = enter();
+    for (unsigned i = 0; i < 300; i++) {
+        write_page(fds[i % 3], i);
+        read_page(fds[(i + 1) % 3], i);
+        read_page(fds[(i / 7) % 3], i);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        close(fds[i]);
+}
+END_TEST
+
+START_TEST(a_client_may_close_while_its_loop_polls_for_it)
+{
+    ck_assert(served_stop());
+    served_start(volume, 1, POLL_US);
+    int other = enter();
+    for (unsigned i = 0; i < 200; i++) {
+        int fd = enter();
+
+        write_page(fd, i);
+        if (i % 2)
+            served_request(fd, NBD_CMD_DISC, 0, 0, 0);
+        close(fd);
+        if (i % 3 == 0)
+            read_page(other, i);
+    }
+    close(other);
+}
+END_TEST
+
+HARNESS_MAIN_WITH("io-zslotd-one", set_up, tear_down,
+                  a_client_that_waits_for_its_answer_is_woken_by_nothing_else,
+                  a_disc_behind_one_request_at_a_time_is_an_end_without_an_error,
+                  one_request_and_several_in_any_pieces_are_all_carried_out,
+                  polling_loops_carry_out_all_of_it_too,
+                  a_loop_that_polls_one_client_receives_from_another,
+                  a_client_may_close_while_its_loop_polls_for_it)
