@@ -418,6 +418,14 @@ static void on_readable(int fd, short what, void *opaque)
     connection_go_on(connection);
 }
 
+bool connection_poll(struct connection *connection)
+{
+    if (connection->state != CONNECTION_SERVING || !connection->reading)
+        return false;
+    on_readable(connection->fd, 0, connection);
+    return true;
+}
+
 static void on_writable(int fd, short what, void *opaque)
 {
     struct connection *connection = opaque;

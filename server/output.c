@@ -130,6 +130,7 @@ void output_flush(struct connection *connection)
             take_off(connection, (size_t)sent);
             connection->first_is_within_tls = false;
             connection->loop->sends++;
+            connection->loop->latest = connection;
         } else if (sent == -EAGAIN || sent == -EWOULDBLOCK) {
             /* The record that TLS has is of what stood first. */
             if (connection->tls && connection->out_end == connection->out_start)

@@ -6,10 +6,11 @@
  * Locks:   one mutex for what other threads leave here; nothing is called under it.
  * Never:   waits for anything but its events.
  *
- * Polling. After it has sent an answer the loop asks for events again and again for poll_us before it
- * sleeps: the next request of a client that waits for one answer at a time then finds it awake. What
- * is polled in vain is paid from an account that gets a quarter of the time that passes, so that
- * waiting takes a quarter of a processor at most; total_ns and vain_ns say how much it was.
+ * Polling. After it has sent an answer the loop receives from that client again and again for poll_us, and now and
+ * then asks for the events of all others, before it sleeps: the next request of a client that waits for
+ * one answer at a time then finds it awake.  What is polled in vain is paid from an account that gets a
+ * quarter of the time that passes, so that waiting takes a quarter of a processor at most; total_ns and
+ * vain_ns say how much it was.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -56,7 +57,8 @@ struct reactor {
         connection_count; /* with those that were given and not opened yet */
 
     struct connection *connections, *touched;
-    _Atomic bool is_asked; /* some connection is */
+    struct connection *latest; /* that was sent something; NULL: it has closed */
+    _Atomic bool is_asked;     /* some connection is */
     uint8_t scratch[REACTOR_SCRATCH_BYTES];
     bool is_stopping;
     uint64_t sends;
