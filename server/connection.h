@@ -72,7 +72,7 @@ struct connection {
     struct connection *next, **link; /* of the loop's list */
     int fd;
     bool is_local;           /* a Unix socket */
-    bool came_alone;         /* what was received last: one request, and nothing else */
+    unsigned came_alone;     /* so many requests of late, one at each reception */
     struct tls_session *tls; /* NULL: in the clear */
     enum connection_state state;
     struct negotiation negotiation;

@@ -20,6 +20,7 @@
 #define BURST_MAX 4u
 #define LENGTH_MAX (3u * PAGE)
 #define POLL_US 1000u
+#define ENOUGH 10u /* requests that came alone, for the next to be looked at first */
 
 static struct volume *volume;
 static uint8_t page[PAGE], got[LENGTH_MAX];
@@ -48,27 +49,35 @@ static int enter(void)
 }
 
 /* In one piece, so that it comes in one. */
-static void write_page(int fd, uint64_t number)
+static void send_write(int fd, uint64_t number)
 {
     uint8_t request[NBD_REQUEST_BYTES + PAGE];
-    uint64_t cookie;
 
     page[0] = (uint8_t)number;
     size_t at = served_make_request(request, NBD_CMD_WRITE, number,
                                     number % (BYTES / PAGE) * PAGE, PAGE);
     memcpy(request + at, page, PAGE);
     served_send(fd, request, sizeof request);
+}
+
+static void expect_reply(int fd, uint64_t number)
+{
+    uint64_t cookie;
+
     ck_assert_uint_eq(served_reply(fd, &cookie), 0);
     ck_assert_uint_eq(cookie, number);
 }
 
+static void write_page(int fd, uint64_t number)
+{
+    send_write(fd, number);
+    expect_reply(fd, number);
+}
+
 static void read_page(int fd, uint64_t number)
 {
-    uint64_t cookie;
-
     served_request(fd, NBD_CMD_READ, number, number % (BYTES / PAGE) * PAGE, PAGE);
-    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
-    ck_assert_uint_eq(cookie, number);
+    expect_reply(fd, number);
     served_receive(fd, got, PAGE);
     page[0] = (uint8_t)number;
     ck_assert_mem_eq(got, page, PAGE);
@@ -93,7 +102,8 @@ START_TEST(a_client_that_waits_for_its_answer_is_woken_by_nothing_else)
     long sum = 0;
     int fd = enter();
 
-    write_page(fd, 0);
+    for (unsigned i = 0; i < ENOUGH; i++)
+        write_page(fd, i);
     for (long i = 0; i < count; i++) {
         nanosleep(&shortly, NULL);
         long before = times_asleep();
@@ -111,7 +121,7 @@ START_TEST(a_disc_behind_one_request_at_a_time_is_an_end_without_an_error)
         int fd = enter();
         char byte;
 
-        for (unsigned i = 0; i < 3; i++)
+        for (unsigned i = 0; i < ENOUGH; i++)
             write_page(fd, i);
         served_request(fd, NBD_CMD_DISC, 0, 0, 0);
         ck_assert_int_eq(recv(fd, &byte, 1, 0), 0);
@@ -121,6 +131,28 @@ START_TEST(a_disc_behind_one_request_at_a_time_is_an_end_without_an_error)
 END_TEST
 
 /* -- All of what is sent, once and in order. -- */
+
+/* While it is executed and not taken away yet. */
+START_TEST(what_comes_behind_a_request_that_is_looked_at_is_kept)
+{
+    int fd = enter();
+
+    for (unsigned turn = 0; turn < 200; turn++) {
+        const struct timespec shortly = {.tv_nsec = turn % 20 * 1000};
+        uint64_t i;
+
+        for (i = 0; i < ENOUGH; i++)
+            write_page(fd, turn + i);
+        send_write(fd, turn + i);
+        nanosleep(&shortly, NULL);
+        send_write(fd, turn + i + 1);
+        expect_reply(fd, turn + i);
+        expect_reply(fd, turn + i + 1);
+        read_page(fd, turn + i + 1);
+    }
+    close(fd);
+}
+END_TEST
 
 struct client {
     int fd;
@@ -167,7 +199,7 @@ static void make_request(struct client *client, unsigned place)
 /* All at once, request by request, or in any pieces. */
 static void send_burst(struct client *client, unsigned count)
 {
-    uint32_t how = random_below(client, 4);
+    uint32_t how = random_below(client, 6);
     size_t at = 0;
 
     for (unsigned i = 0; at < client->out_bytes; i++) {
@@ -186,7 +218,7 @@ static void send_burst(struct client *client, unsigned count)
 /* Of the reads only the last request is compared: the model has what was written behind the others. */
 static void one_burst(struct client *client)
 {
-    unsigned count = random_below(client, 3) ? 1 : 1 + random_below(client, BURST_MAX);
+    unsigned count = random_below(client, 8) ? 1 : 1 + random_below(client, BURST_MAX);
 
     for (unsigned i = 0; i < count; i++)
         make_request(client, i);
@@ -278,6 +310,7 @@ END_TEST
 HARNESS_MAIN_WITH("io-zslotd-one", set_up, tear_down,
                   a_client_that_waits_for_its_answer_is_woken_by_nothing_else,
                   a_disc_behind_one_request_at_a_time_is_an_end_without_an_error,
+                  what_comes_behind_a_request_that_is_looked_at_is_kept,
                   one_request_and_several_in_any_pieces_are_all_carried_out,
                   polling_loops_carry_out_all_of_it_too,
                   a_loop_that_polls_one_client_receives_from_another,
