@@ -88,13 +88,17 @@ static void close_connection(struct connection *connection)
     close(fd);
 }
 
+static int option_of(int fd, int option)
+{
+    int value = -1;
+    socklen_t bytes = sizeof value;
+
+    return getsockopt(fd, SOL_SOCKET, option, &value, &bytes) == 0 ? value : -1;
+}
+
 static bool is_local(int fd)
 {
-    int domain = 0;
-    socklen_t bytes = sizeof domain;
-
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) == 0 &&
-           domain == AF_UNIX;
+    return option_of(fd, SO_DOMAIN) == AF_UNIX && option_of(fd, SO_TYPE) == SOCK_STREAM;
 }
 
 static void set_deadline(struct connection *connection, unsigned ms)
@@ -303,7 +307,7 @@ static void serve(struct connection *connection)
     }
 }
 
-/* CLOSED: the client will send no more than has come. */
+/* CLOSED: it may be that the client will send no more than has come. */
 static void handle(struct connection *connection, bool closed)
 {
     negotiate(connection);
@@ -422,7 +426,8 @@ bool connection_poll(struct connection *connection)
 {
     if (connection->state != CONNECTION_SERVING || !connection->reading)
         return false;
-    on_readable(connection->fd, 0, connection);
+    /* No event has said that it has not closed. */
+    on_readable(connection->fd, EV_CLOSED, connection);
     return true;
 }
 

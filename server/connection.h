@@ -71,7 +71,7 @@ struct connection {
     struct reactor *loop;
     struct connection *next, **link; /* of the loop's list */
     int fd;
-    bool is_local;           /* a Unix socket */
+    bool is_local;           /* a Unix socket, of bytes */
     unsigned came_alone;     /* so many requests of late, one at each reception */
     struct tls_session *tls; /* NULL: in the clear */
     enum connection_state state;

@@ -21,6 +21,10 @@
 
 #include "request.h"
 
+/* With several under way now and then one comes alone; a look then is one more call to the system, for nothing: of
+ * 16 writes with lz4 there were 1 to 3 % fewer a second. */
+#define INPUT_ALONE_ENOUGH 8u
+
 enum input_result {
     INPUT_NONE, /* nothing has come */
     INPUT_SOME, /* all that had come */

@@ -13,6 +13,7 @@
 #include "backing-faulty.h"
 #include "connection.h"
 #include "harness.h"
+#include "input.h"
 #include "model.h"
 #include "sample.h"
 #include "served.h"
@@ -306,6 +307,15 @@ START_TEST(a_long_cache_request_of_who_has_gone_is_given_up)
 }
 END_TEST
 
+/* Of which zslotd then looks at the next before it takes it (input.h). */
+static void one_at_a_time(int fd)
+{
+    for (unsigned i = 0; i <= INPUT_ALONE_ENOUGH; i++) {
+        served_request(fd, NBD_CMD_READ, i, 0, PAGE);
+        expect_page(fd, 0, i);
+    }
+}
+
 /* The client wrote a part of a stored page, gave up, and wrote the page by another connection. */
 START_TEST(a_write_of_a_client_that_has_gone_is_not_carried_out)
 {
@@ -316,6 +326,7 @@ START_TEST(a_write_of_a_client_that_has_gone_is_not_carried_out)
     int fd = served_connect(0), busy = served_connect(1);
     served_enter(fd);
     served_enter(busy);
+    one_at_a_time(fd);
     faulty_hold_fetches(faulty);
     /* All workers that may write wait for a page each. */
     for (unsigned i = 0; i < WORKERS_WRITING_MAX; i++) {
@@ -405,6 +416,7 @@ START_TEST(what_was_sent_before_a_disc_waits_for_a_slow_store)
     int fd = served_connect(0), other = served_connect(0);
     served_enter(fd);
     served_enter(other);
+    one_at_a_time(fd);
     faulty_hold_fetches(faulty);
     for (unsigned i = 1; i <= more; i++) {
         served_request(fd, NBD_CMD_WRITE, i, i * PAGE + 10, 100);

@@ -4,14 +4,21 @@
  */
 #include "config.h"
 
-#include <errno.h>
+#include <linux/sockios.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "gate.h"
 #include "harness.h"
+#include "input.h"
 #include "sample.h"
 #include "served.h"
 #include "server.h"
@@ -20,7 +27,7 @@
 #define BURST_MAX 4u
 #define LENGTH_MAX (3u * PAGE)
 #define POLL_US 1000u
-#define ENOUGH 10u /* requests that came alone, for the next to be looked at first */
+#define ENOUGH (INPUT_ALONE_ENOUGH + 1)
 
 static struct volume *volume;
 static uint8_t page[PAGE], got[LENGTH_MAX];
@@ -74,6 +81,13 @@ static void write_page(int fd, uint64_t number)
     expect_reply(fd, number);
 }
 
+/* So that the next request is looked at first. */
+static void one_at_a_time(int fd)
+{
+    for (unsigned i = 0; i < ENOUGH; i++)
+        write_page(fd, i);
+}
+
 static void read_page(int fd, uint64_t number)
 {
     served_request(fd, NBD_CMD_READ, number, number % (BYTES / PAGE) * PAGE, PAGE);
@@ -93,24 +107,33 @@ static long times_asleep(void)
     return usage.ru_nvcsw;
 }
 
-/* When a request leaves a Unix socket, whoever waits in a receive at the other end is woken for nothing.  (Between
- * requests there is time to take away what was answered; who sends the next one before that is woken by it.) */
+/* Until the server has taken all out of its socket. */
+static void wait_taken(int fd)
+{
+    int left;
+
+    do {
+        sched_yield();
+        ck_assert_int_eq(ioctl(fd, SIOCOUTQ, &left), 0);
+    } while (left > 0);
+}
+
+/* When a request leaves a Unix socket, whoever waits in a receive at the other end is woken for nothing.  (Who sends
+ * the next one before the last was taken away is woken by that.) */
 START_TEST(a_client_that_waits_for_its_answer_is_woken_by_nothing_else)
 {
-    const struct timespec shortly = {.tv_nsec = 500000};
     const long count = 400;
     long sum = 0;
     int fd = enter();
 
-    for (unsigned i = 0; i < ENOUGH; i++)
-        write_page(fd, i);
+    one_at_a_time(fd);
     for (long i = 0; i < count; i++) {
-        nanosleep(&shortly, NULL);
+        wait_taken(fd);
         long before = times_asleep();
         write_page(fd, (uint64_t)i);
         sum += times_asleep() - before;
     }
-    ck_assert_int_le(sum, count + count / 4);
+    ck_assert_int_le(sum, count + count / 10);
     close(fd);
 }
 END_TEST
@@ -121,8 +144,7 @@ START_TEST(a_disc_behind_one_request_at_a_time_is_an_end_without_an_error)
         int fd = enter();
         char byte;
 
-        for (unsigned i = 0; i < ENOUGH; i++)
-            write_page(fd, i);
+        one_at_a_time(fd);
         served_request(fd, NBD_CMD_DISC, 0, 0, 0);
         ck_assert_int_eq(recv(fd, &byte, 1, 0), 0);
         close(fd);
@@ -130,29 +152,92 @@ START_TEST(a_disc_behind_one_request_at_a_time_is_an_end_without_an_error)
 }
 END_TEST
 
-/* -- All of what is sent, once and in order. -- */
+/* -- What comes while one is executed, and is not taken away yet. -- */
 
-/* While it is executed and not taken away yet. */
+/* The loop is executing a write of page NUMBER that it has looked at. */
+static void stop_in_write(int fd, uint64_t number)
+{
+    one_at_a_time(fd);
+    wait_taken(fd);
+    halt_at(GATE_WRITE_BUILT, number);
+    send_write(fd, number);
+    halt_wait();
+}
+
+static void expect_page(uint64_t number, uint8_t first)
+{
+    ck_assert_int_eq(volume_read(volume, number * PAGE, PAGE, got), 0);
+    page[0] = first;
+    ck_assert_mem_eq(got, page, PAGE);
+}
+
 START_TEST(what_comes_behind_a_request_that_is_looked_at_is_kept)
 {
     int fd = enter();
 
-    for (unsigned turn = 0; turn < 200; turn++) {
-        const struct timespec shortly = {.tv_nsec = turn % 20 * 1000};
-        uint64_t i;
-
-        for (i = 0; i < ENOUGH; i++)
-            write_page(fd, turn + i);
-        send_write(fd, turn + i);
-        nanosleep(&shortly, NULL);
-        send_write(fd, turn + i + 1);
-        expect_reply(fd, turn + i);
-        expect_reply(fd, turn + i + 1);
-        read_page(fd, turn + i + 1);
+    for (unsigned turn = 0; turn < 20; turn++) {
+        stop_in_write(fd, 100);
+        send_write(fd, 101);
+        halt_go();
+        expect_reply(fd, 100);
+        expect_reply(fd, 101);
+        read_page(fd, 101);
     }
     close(fd);
 }
 END_TEST
+
+START_TEST(what_comes_behind_it_before_a_disc_is_carried_out)
+{
+    for (unsigned turn = 0; turn < 20; turn++) {
+        int fd = enter();
+
+        stop_in_write(fd, 100);
+        send_write(fd, 101 + turn);
+        served_request(fd, NBD_CMD_DISC, 0, 0, 0);
+        close(fd);
+        halt_go();
+        served_wait_connections(0);
+        expect_page(100, 100);
+        expect_page(101 + turn, (uint8_t)(101 + turn));
+    }
+}
+END_TEST
+
+/* A page that the client has written by another connection since. */
+static void rewrite(uint64_t number)
+{
+    int fd = served_connect(1);
+    uint8_t other[PAGE];
+
+    served_enter(fd);
+    memcpy(other, page, PAGE);
+    other[0] = 0xee;
+    served_request(fd, NBD_CMD_WRITE, number, number * PAGE, PAGE);
+    served_send(fd, other, PAGE);
+    expect_reply(fd, number);
+    close(fd);
+}
+
+START_TEST(what_comes_behind_it_from_who_has_gone_is_not_carried_out)
+{
+    ck_assert(served_stop());
+    served_start(volume, 2, 0);
+    for (unsigned turn = 0; turn < 20; turn++) {
+        int fd = enter();
+
+        stop_in_write(fd, 100);
+        send_write(fd, 101 + turn);
+        close(fd);
+        rewrite(101 + turn);
+        halt_go();
+        served_wait_connections(0);
+        expect_page(101 + turn, 0xee);
+    }
+}
+END_TEST
+
+/* -- All of what is sent, once and in order. -- */
 
 struct client {
     int fd;
@@ -307,11 +392,131 @@ START_TEST(a_client_may_close_while_its_loop_polls_for_it)
 }
 END_TEST
 
+static int stopped[2], resume[2];
+
+/* The loop's thread stands still wherever it is, as one does that loses its processor. */
+static void stand_still(int number)
+{
+    char byte;
+
+    (void)number;
+    if (write(stopped[1], "", 1) < 1 || read(resume[0], &byte, 1) < 1)
+        abort();
+}
+
+START_TEST(what_came_before_a_close_is_not_carried_out_by_a_polling_loop)
+{
+    const struct sigaction action = {.sa_handler = stand_still, .sa_flags = SA_RESTART};
+
+    ck_assert_int_eq(pipe(stopped), 0);
+    ck_assert_int_eq(pipe(resume), 0);
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    for (unsigned turn = 0; turn < 20; turn++) {
+        ck_assert(served_stop());
+        served_start(volume, 2, 10 * POLL_US);
+        int fd = enter();
+        char byte;
+
+        write_page(fd, 100);
+        /* It polls for the next request. */
+        pthread_kill(served_thread(0), SIGUSR1);
+        ck_assert_int_eq(read(stopped[0], &byte, 1), 1);
+        send_write(fd, 101);
+        close(fd);
+        rewrite(101);
+        ck_assert_int_eq(write(resume[1], "", 1), 1);
+        served_wait_connections(0);
+        expect_page(101, 0xee);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        close(stopped[i]);
+        close(resume[i]);
+    }
+}
+END_TEST
+
+struct hammer {
+    pthread_t thread;
+    _Atomic bool stop;
+    _Atomic unsigned answers;
+    int fd;
+};
+
+/* Requests without a pause, until it is told to stop or the server closes. */
+static void *hammer(void *opaque)
+{
+    uint8_t request[NBD_REQUEST_BYTES], reply[NBD_SIMPLE_REPLY_BYTES + PAGE];
+    struct hammer *self = opaque;
+
+    served_make_request(request, NBD_CMD_READ, 1, 0, PAGE);
+    while (!atomic_load(&self->stop) &&
+           served_try_to_send(self->fd, request, sizeof request) &&
+           recv(self->fd, reply, sizeof reply, MSG_WAITALL) == (ssize_t)sizeof reply)
+        atomic_fetch_add(&self->answers, 1);
+    return NULL;
+}
+
+static void hammer_start(struct hammer *self)
+{
+    *self = (struct hammer){.fd = enter()};
+    ck_assert_int_eq(pthread_create(&self->thread, NULL, hammer, self), 0);
+    while (atomic_load(&self->answers) < 100)
+        sched_yield();
+}
+
+static void hammer_end(struct hammer *self)
+{
+    atomic_store(&self->stop, true);
+    pthread_join(self->thread, NULL);
+    close(self->fd);
+}
+
+START_TEST(a_client_that_never_pauses_does_not_keep_a_polling_loop_from_others)
+{
+    uint8_t *large = calloc(1, MIB);
+    struct hammer busy;
+
+    ck_assert(served_stop());
+    served_start(volume, 1, 5 * POLL_US);
+    hammer_start(&busy);
+    int fd = enter();
+    for (unsigned i = 0; i < 100; i++) {
+        write_page(fd, i);
+        read_page(fd, i);
+    }
+    /* By a worker, which sends word. */
+    served_request(fd, NBD_CMD_WRITE, 1, 0, MIB);
+    served_send(fd, large, MIB);
+    expect_reply(fd, 1);
+    close(fd);
+    hammer_end(&busy);
+    free(large);
+}
+END_TEST
+
+START_TEST(a_client_that_never_pauses_does_not_keep_a_polling_loop_from_ending)
+{
+    struct hammer busy;
+
+    ck_assert(served_stop());
+    served_start(volume, 1, 5 * POLL_US);
+    hammer_start(&busy);
+    ck_assert(served_stop());
+    hammer_end(&busy);
+    served_start(volume, 1, 0);
+}
+END_TEST
+
 HARNESS_MAIN_WITH("io-zslotd-one", set_up, tear_down,
                   a_client_that_waits_for_its_answer_is_woken_by_nothing_else,
                   a_disc_behind_one_request_at_a_time_is_an_end_without_an_error,
                   what_comes_behind_a_request_that_is_looked_at_is_kept,
+                  what_comes_behind_it_before_a_disc_is_carried_out,
+                  what_comes_behind_it_from_who_has_gone_is_not_carried_out,
                   one_request_and_several_in_any_pieces_are_all_carried_out,
                   polling_loops_carry_out_all_of_it_too,
                   a_loop_that_polls_one_client_receives_from_another,
-                  a_client_may_close_while_its_loop_polls_for_it)
+                  a_client_may_close_while_its_loop_polls_for_it,
+                  what_came_before_a_close_is_not_carried_out_by_a_polling_loop,
+                  a_client_that_never_pauses_does_not_keep_a_polling_loop_from_others,
+                  a_client_that_never_pauses_does_not_keep_a_polling_loop_from_ending)

@@ -77,6 +77,11 @@ bool served_stop(void)
     return true;
 }
 
+pthread_t served_thread(unsigned loop)
+{
+    return loops[loop].thread;
+}
+
 int served_connect(unsigned loop)
 {
     int fds[2];

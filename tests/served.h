@@ -34,6 +34,9 @@ void served_start_tls(struct volume *volume, unsigned threads, enum tls_mode mod
 /* Whether all loops ended in time; the workers are stopped then, too. */
 bool served_stop(void);
 
+/* Of loop number LOOP. */
+pthread_t served_thread(unsigned loop);
+
 /* A socket with zslotd at its other end, in loop number LOOP. */
 int served_connect(unsigned loop);
 
