@@ -107,7 +107,7 @@ swap_on() {
 # press_all ARGUMENT...: as for press, outside the group whose memory is not swapped
 press_all() {
     local status=0
-    # shellcheck disable=SC2154 # percent is in case.sh
+    # shellcheck disable=SC2154 # percent is in host.sh
     sh -c 'echo $$ >/sys/fs/cgroup/cgroup.procs && exec press "$@"' press -p "$percent" "$@" || status=$?
     case $status in
     0) ;;

@@ -10,6 +10,7 @@
 memory_mib=$(long 256 128)
 touched_mib=$(long 768 192)
 passes=$(long 2 1)
+percent=$(long 100 20)
 
 guest() {
     attach 0
