@@ -79,7 +79,6 @@ static bool ends_with_disc(struct connection *connection)
     /* What is only looked at is in, or has been executed. */
     if (there == connection->looked_at_bytes)
         there = 0;
-
     if (there < NBD_REQUEST_BYTES) {
         size_t wanted = NBD_REQUEST_BYTES - there;
 

@@ -57,7 +57,7 @@ struct reactor {
         connection_count; /* with those that were given and not opened yet */
 
     struct connection *connections, *touched;
-    struct connection *latest; /* that was sent something; NULL: it has closed */
+    struct connection *latest; /* was sent something last; or NULL */
     _Atomic bool is_asked;     /* some connection is */
     uint8_t scratch[REACTOR_SCRATCH_BYTES];
     bool is_stopping;

@@ -552,41 +552,6 @@ START_TEST(stopping_does_not_answer_what_was_not)
 }
 END_TEST
 
-START_TEST(polling_loops_serve_too)
-{
-    ck_assert(served_stop());
-    served_start(volume, 1, 1000);
-    int fd = served_connect(0);
-    served_enter(fd);
-    for (unsigned i = 0; i < 1000; i++) {
-        served_request(fd, NBD_CMD_READ, i, (i % 300) * PAGE, PAGE);
-        expect_page(fd, i % 300, i);
-    }
-    close(fd);
-    served_wait_connections(0);
-}
-END_TEST
-
-START_TEST(polling_loops_end_at_once)
-{
-    for (unsigned turn = 0; turn < 20; turn++) {
-        ck_assert(served_stop());
-        served_start(volume, 1, 1000);
-        int fd = served_connect(0);
-        served_enter(fd);
-        served_request(fd, NBD_CMD_READ, turn, 0, PAGE);
-        expect_page(fd, 0, turn);
-        /* While it polls. */
-        time_t begun = time(NULL);
-        ck_assert(served_stop());
-        ck_assert_int_lt(time(NULL) - begun, 3);
-        ck_assert(served_is_closed(fd));
-        close(fd);
-        served_start(volume, 1, 0);
-    }
-}
-END_TEST
-
 HARNESS_MAIN_WITH("fault-zslotd", setup, teardown,
                   a_fetch_does_not_hold_up_the_same_connection,
                   more_fetches_than_requests_are_served_in_the_end,
@@ -604,5 +569,4 @@ HARNESS_MAIN_WITH("fault-zslotd", setup, teardown,
                   requests_behind_a_stall_are_not_carried_out_for_who_has_gone,
                   stopping_answers_what_was_taken_in,
                   stopping_closes_the_socket_of_who_waits_for_a_store_that_hangs,
-                  stopping_does_not_answer_what_was_not, polling_loops_serve_too,
-                  polling_loops_end_at_once)
+                  stopping_does_not_answer_what_was_not)

@@ -5,11 +5,7 @@
 #include "config.h"
 
 #include <linux/sockios.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -363,166 +359,11 @@ START_TEST(one_request_and_several_in_any_pieces_are_all_carried_out)
 }
 END_TEST
 
-/* -- Loops that poll. -- */
-
 START_TEST(polling_loops_carry_out_all_of_it_too)
 {
     ck_assert(served_stop());
     served_start(volume, 1, POLL_US);
     converse(1500);
-}
-END_TEST
-
-START_TEST(a_loop_that_polls_one_client_receives_from_another)
-{
-    ck_assert(served_stop());
-    served_start(volume, 1, POLL_US);
-    int fds[3];
-    for (unsigned i = 0; i < 3; i++)
-        fds[i] = enter();
-    for (unsigned i = 0; i < 300; i++) {
-        write_page(fds[i % 3], i);
-        read_page(fds[(i + 1) % 3], i);
-        read_page(fds[(i / 7) % 3], i);
-    }
-    for (unsigned i = 0; i < 3; i++)
-        close(fds[i]);
-}
-END_TEST
-
-START_TEST(a_client_may_close_while_its_loop_polls_for_it)
-{
-    ck_assert(served_stop());
-    served_start(volume, 1, POLL_US);
-    int other = enter();
-    for (unsigned i = 0; i < 200; i++) {
-        int fd = enter();
-
-        write_page(fd, i);
-        if (i % 2)
-            served_request(fd, NBD_CMD_DISC, 0, 0, 0);
-        close(fd);
-        if (i % 3 == 0)
-            read_page(other, i);
-    }
-    close(other);
-}
-END_TEST
-
-static int stopped[2], resume[2];
-
-/* The loop's thread stands still wherever it is, as one does that loses its processor. */
-static void stand_still(int number)
-{
-    char byte;
-
-    (void)number;
-    if (write(stopped[1], "", 1) < 1 || read(resume[0], &byte, 1) < 1)
-        abort();
-}
-
-START_TEST(what_came_before_a_close_is_not_carried_out_by_a_polling_loop)
-{
-    const struct sigaction action = {.sa_handler = stand_still, .sa_flags = SA_RESTART};
-
-    ck_assert_int_eq(pipe(stopped), 0);
-    ck_assert_int_eq(pipe(resume), 0);
-    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
-    for (unsigned turn = 0; turn < 20; turn++) {
-        ck_assert(served_stop());
-        served_start(volume, 1, 18 * POLL_US);
-        int fd = enter();
-        char byte;
-
-        write_page(fd, 100);
-        /* It polls for the next request. */
-        pthread_kill(served_thread(0), SIGUSR1);
-        ck_assert_int_eq(read(stopped[0], &byte, 1), 1);
-        send_write(fd, 101);
-        close(fd);
-        /* By another loop, say. */
-        page[0] = 0xee;
-        ck_assert_int_eq(volume_write(volume, 101 * PAGE, PAGE, page), 0);
-        ck_assert_int_eq(write(resume[1], "", 1), 1);
-        served_wait_connections(0);
-        expect_page(101, 0xee);
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        close(stopped[i]);
-        close(resume[i]);
-    }
-}
-END_TEST
-
-struct hammer {
-    pthread_t thread;
-    _Atomic bool stop;
-    _Atomic unsigned answers;
-    int fd;
-};
-
-/* Requests without a pause, until it is told to stop or the server closes. */
-static void *hammer(void *opaque)
-{
-    uint8_t request[NBD_REQUEST_BYTES], reply[NBD_SIMPLE_REPLY_BYTES + PAGE];
-    struct hammer *self = opaque;
-
-    served_make_request(request, NBD_CMD_READ, 1, 0, PAGE);
-    while (!atomic_load(&self->stop) &&
-           served_try_to_send(self->fd, request, sizeof request) &&
-           recv(self->fd, reply, sizeof reply, MSG_WAITALL) == (ssize_t)sizeof reply)
-        atomic_fetch_add(&self->answers, 1);
-    return NULL;
-}
-
-static void hammer_start(struct hammer *self)
-{
-    *self = (struct hammer){.fd = enter()};
-    ck_assert_int_eq(pthread_create(&self->thread, NULL, hammer, self), 0);
-    while (atomic_load(&self->answers) < 100)
-        sched_yield();
-}
-
-static void hammer_end(struct hammer *self)
-{
-    atomic_store(&self->stop, true);
-    pthread_join(self->thread, NULL);
-    close(self->fd);
-}
-
-START_TEST(a_client_that_never_pauses_does_not_keep_a_polling_loop_from_others)
-{
-    uint8_t *large = calloc(1, MIB);
-    struct hammer busy;
-
-    ck_assert(served_stop());
-    served_start(volume, 1, 5 * POLL_US);
-    hammer_start(&busy);
-    int fd = enter();
-    for (unsigned i = 0; i < 100; i++) {
-        write_page(fd, i);
-        read_page(fd, i);
-    }
-    /* By a worker, which sends word. */
-    served_request(fd, NBD_CMD_WRITE, 1, 0, MIB);
-    served_send(fd, large, MIB);
-    expect_reply(fd, 1);
-    close(fd);
-    hammer_end(&busy);
-    free(large);
-}
-END_TEST
-
-START_TEST(a_client_that_never_pauses_does_not_keep_a_polling_loop_from_ending)
-{
-    struct hammer busy;
-
-    ck_assert(served_stop());
-    served_start(volume, 1, 5 * POLL_US);
-    hammer_start(&busy);
-    ck_assert(served_stop());
-    hammer_end(&busy);
-    served_start(volume, 1, 0);
 }
 END_TEST
 
@@ -534,9 +375,4 @@ HARNESS_MAIN_WITH("io-zslotd-one", set_up, tear_down,
                   what_comes_behind_it_before_a_disc_is_carried_out,
                   what_comes_behind_it_from_who_has_gone_is_not_carried_out,
                   one_request_and_several_in_any_pieces_are_all_carried_out,
-                  polling_loops_carry_out_all_of_it_too,
-                  a_loop_that_polls_one_client_receives_from_another,
-                  a_client_may_close_while_its_loop_polls_for_it,
-                  what_came_before_a_close_is_not_carried_out_by_a_polling_loop,
-                  a_client_that_never_pauses_does_not_keep_a_polling_loop_from_others,
-                  a_client_that_never_pauses_does_not_keep_a_polling_loop_from_ending)
+                  polling_loops_carry_out_all_of_it_too)
