@@ -197,6 +197,14 @@ static int fill_workers(uint16_t command, unsigned held)
     return fd;
 }
 
+/* All that fill_workers() sent waits for a worker or has one: it is taken in order, and a page in RAM is
+ * answered at once. */
+static void wait_until_taken(int fd)
+{
+    served_request(fd, NBD_CMD_READ, WAITING, 0, PAGE);
+    expect_page(fd, 0, WAITING);
+}
+
 /* What it asked for comes, with so many bytes each. */
 static void empty_workers(int fd, uint32_t bytes)
 {
@@ -219,6 +227,7 @@ START_TEST(fetches_leave_workers_to_writes)
 
     served_enter(other);
     int fd = fill_workers(NBD_CMD_READ, WORKERS_OTHERS_MAX);
+    wait_until_taken(fd);
     served_request(other, NBD_CMD_WRITE, 1, 0, sizeof many);
     served_send(other, many, sizeof many);
     ck_assert_uint_eq(served_reply(other, &cookie), 0);
@@ -234,9 +243,10 @@ START_TEST(fetches_of_one_export_leave_workers_to_another)
     int other = served_connect(1);
     served_enter_export(other, "other");
     int fd = fill_workers(NBD_CMD_READ, WORKERS_OTHERS_MAX / 2);
-    /* A read of what is in RAM, for a worker, by another export; twice, so that those of the first
+    wait_until_taken(fd);
+    /* A read of what is in RAM, for a worker, by another export; often, so that those of the first
      * have had every chance to take what there is. */
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 20; i++)
         expect_long_ones(other);
     empty_workers(fd, PAGE);
     close(other);
@@ -250,6 +260,7 @@ START_TEST(cache_requests_leave_workers_to_others)
     int other = served_connect(1);
     served_enter(other);
     int fd = fill_workers(NBD_CMD_CACHE, WORKERS_CACHING_MAX);
+    wait_until_taken(fd);
     expect_long_ones(other);
     empty_workers(fd, 0);
     close(other);
