@@ -119,10 +119,14 @@ int accept_start(struct acceptor *acceptor, const struct listener *listener,
 
 void accept_stop(struct acceptor *acceptor)
 {
-    /* To delete an event waits for its function to return; each adds the other's, but not from here on. */
+    /* To delete an event waits for its function to return.  Each function adds the other's, but not from here on, and
+     * deletes those of its kind: none is freed before all have returned. */
     atomic_store(&acceptor->is_stopping, true);
     if (acceptor->again)
         event_del(acceptor->again);
+    for (unsigned i = 0; i < LISTEN_FDS_MAX; i++)
+        if (acceptor->events[i])
+            event_del(acceptor->events[i]);
     for (unsigned i = 0; i < LISTEN_FDS_MAX; i++)
         if (acceptor->events[i])
             event_free(acceptor->events[i]);
