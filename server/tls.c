@@ -21,11 +21,16 @@ struct tls {
     bool verify_peer;
 };
 
+/* So many are received at a time: of one byte each they would be as many as there is room, and nobody else of the loop
+ * has his turn meanwhile. */
+#define RECORDS_MAX 64u
+
 struct tls_session {
     gnutls_session_t gnutls;
     bool is_established;
-    bool has_ended;  /* there will be no more input */
-    bool is_sending; /* a record is under way that the socket did not take */
+    bool has_ended;       /* there will be no more input */
+    bool is_sending;      /* a record is under way that the socket did not take */
+    size_t sending_bytes; /* of data in it */
 };
 
 /* -- What both sides are known by. -- */
@@ -223,7 +228,7 @@ ssize_t tls_receive(struct tls_session *session, void *to, size_t room)
     size_t all = 0;
 
     /* A record has 16 KiB at most. Requests of as many as there are are served together. */
-    while (all < room && !session->has_ended) {
+    for (unsigned i = 0; i < RECORDS_MAX && all < room && !session->has_ended; i++) {
         ssize_t got = gnutls_record_recv(session->gnutls, (char *)to + all, room - all);
 
         if (got > 0) {
@@ -245,18 +250,27 @@ bool tls_has_input(const struct tls_session *session)
 
 ssize_t tls_send(struct tls_session *session, const struct iovec *pieces, int count)
 {
+    const bool goes_on = session->is_sending;
     ssize_t sent;
 
-    if (session->is_sending)
+    if (goes_on)
         sent = gnutls_record_send(session->gnutls, NULL, 0);
     else {
+        const size_t most = gnutls_record_get_max_size(session->gnutls);
+
         while (count > 0 && pieces->iov_len == 0)
             pieces++, count--;
         assert(count > 0);
-        sent = gnutls_record_send(session->gnutls, pieces->iov_base, pieces->iov_len);
+        session->sending_bytes = pieces->iov_len < most ? pieces->iov_len : most;
+        sent = gnutls_record_send(session->gnutls, pieces->iov_base,
+                                  session->sending_bytes);
     }
     session->is_sending = is_again(sent);
     if (session->is_sending)
         return -EAGAIN;
+    /* Behind the record GnuTLS has sent the new keys that the client asked for meanwhile, and then found nothing to
+     * send. */
+    if (goes_on && sent == GNUTLS_E_INVALID_REQUEST)
+        return (ssize_t)session->sending_bytes;
     return sent > 0 ? sent : -EPIPE;
 }

@@ -20,28 +20,16 @@
 #include "sample.h"
 #include "served.h"
 #include "server.h"
+#include "starttls.h"
 #include "stored.h"
 
 static unsigned char data[PAGE], got[PAGE];
-static char psk[] = "/tmp/zslot-psk-XXXXXX";
-
-static void make_keys(void)
-{
-    static const char keys[] =
-        "alice:"
-        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
-    strcpy(psk + sizeof psk - 7, "XXXXXX");
-    int fd = mkstemp(psk);
-
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, keys, strlen(keys)), (ssize_t)strlen(keys));
-    close(fd);
-}
+static char psk[STARTTLS_PATH_BYTES];
 
 static void setup(void)
 {
     stored_setup();
-    make_keys();
+    starttls_make_keys(psk);
     served_start_tls(volume, 2, TLS_REQUIRE, psk);
 }
 
@@ -80,42 +68,6 @@ static void leave(struct nbd_handle *nbd)
 {
     NBD_OK(nbd_shutdown(nbd, 0));
     nbd_close(nbd);
-}
-
-static size_t put_option(uint8_t *to, uint32_t option)
-{
-    size_t at = nbd_put64(to, NBD_OPTION_MAGIC);
-
-    at += nbd_put32(to + at, option);
-    return at + nbd_put32(to + at, 0);
-}
-
-/* Flags, and STARTTLS; how many bytes. */
-static size_t make_hello(uint8_t *to)
-{
-    size_t at = nbd_put32(to, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
-
-    return at + put_option(to + at, NBD_OPT_STARTTLS);
-}
-
-static void take_greeting(int fd)
-{
-    uint8_t greeting[18];
-
-    served_receive(fd, greeting, sizeof greeting);
-}
-
-/* As far as to the first byte of the handshake. */
-static int start_tls(unsigned loop)
-{
-    uint8_t hello[64], answer[NBD_OPTION_REPLY_HEADER_BYTES];
-    int fd = served_connect(loop);
-
-    take_greeting(fd);
-    served_send(fd, hello, make_hello(hello));
-    served_receive(fd, answer, sizeof answer);
-    ck_assert_uint_eq(nbd_get32(answer + 12), NBD_REP_ACK);
-    return fd;
 }
 
 static void drain(struct nbd_handle *nbd)
@@ -244,10 +196,10 @@ START_TEST(bytes_behind_starttls_end_the_connection_unanswered)
 
     for (size_t more = 1; more <= NBD_OPTION_HEADER_BYTES; more++) {
         int fd = served_connect(0);
-        size_t bytes = make_hello(hello);
+        size_t bytes = starttls_make_hello(hello);
 
-        take_greeting(fd);
-        put_option(hello + bytes, NBD_OPT_LIST);
+        starttls_take_greeting(fd);
+        starttls_put_option(hello + bytes, NBD_OPT_LIST);
         served_send(fd, hello, bytes + more);
         char byte;
         ssize_t n = recv(fd, &byte, 1, 0);
@@ -262,11 +214,11 @@ END_TEST
 START_TEST(plain_bytes_for_a_handshake_end_the_connection)
 {
     uint8_t plain[512];
-    int fd = start_tls(0);
+    int fd = starttls_begin(0);
     size_t bytes = 0;
 
     for (unsigned i = 0; i < 16; i++)
-        bytes += put_option(plain + bytes, NBD_OPT_LIST);
+        bytes += starttls_put_option(plain + bytes, NBD_OPT_LIST);
     served_send(fd, plain, bytes);
     ck_assert(served_is_closed(fd));
     close(fd);
@@ -294,7 +246,7 @@ START_TEST(a_handshake_that_stands_still_holds_nobody_up)
     int fds[20];
 
     for (unsigned i = 0; i < 20; i++) {
-        fds[i] = start_tls(0);
+        fds[i] = starttls_begin(0);
         /* A record's header that promises more than comes. */
         served_send(fds[i], "\x16\x03\x01\x01\x00\x01", i % 7);
     }
@@ -465,7 +417,7 @@ END_TEST
 
 START_TEST(stopping_ends_handshakes_and_sessions)
 {
-    int fd = start_tls(0);
+    int fd = starttls_begin(0);
     struct nbd_handle *nbd = client(1);
 
     ck_assert(served_stop());

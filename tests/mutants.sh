@@ -79,7 +79,7 @@ for source in "$top"/core/*.c "$top"/server/*.c; do
 done
 helpers=()
 for helper in harness actor sample model race backing-faulty policy slots stages stored journal statedir kept \
-    server served told; do
+    server served starttls told; do
     compile "$tests/$helper.c" "$work/$helper.o"
     helpers+=("$work/$helper.o")
 done
