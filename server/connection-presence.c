@@ -89,9 +89,20 @@ static bool ends_with_disc(struct connection *connection)
     return nbd_decode_request(tail, &nbd) && nbd.type == NBD_CMD_DISC;
 }
 
+bool connection_may_have_rivals(const struct connection *connection)
+{
+    return connection->alone_since !=
+           atomic_load(&reactor_clients(connection->loop)->ever);
+}
+
 bool connection_is_wanted(struct connection *connection)
 {
+    struct reactor_clients *clients = reactor_clients(connection->loop);
+    const uint64_t ever = atomic_load(&clients->ever);
+    const bool is_alone = atomic_load(&clients->now) == 1;
     short seen = look_at(connection);
+
+    connection->alone_since = is_alone ? ever : 0;
 
     if (connection->state == CONNECTION_GONE)
         return false;

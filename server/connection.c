@@ -22,9 +22,9 @@
 #define TURNS_MAX 4u
 #define TURN_NS 1000000u
 
-/* After so many requests of a batch, whether the client is still there: one that takes its answers
- * while they are made never stalls, and thousands of small requests fit into a batch. */
-#define LOOK_EVERY 32u
+/* Within a batch, after so long, whether the client is still there: one that takes its answers while they are made
+ * never stalls, thousands of small requests fit into a batch, and the loop may lose its processor. */
+#define LOOK_NS 50000u
 
 /* Answers of a batch leave when all of it is done, but no more than so many and for no longer than that are held
  * back: the client can go on with the first while the rest is done on another processor.  Each sending costs a
@@ -269,9 +269,19 @@ static bool is_last_of_batch(const struct connection *connection)
     return connection->in_end - connection->in_start < NBD_REQUEST_BYTES;
 }
 
+/* Within a batch, whose client was looked for at *LOOKED_NS. */
+static bool has_gone_meanwhile(struct connection *connection, uint64_t now,
+                               uint64_t *looked_ns)
+{
+    if (now - *looked_ns < LOOK_NS || !connection_may_have_rivals(connection))
+        return false;
+    *looked_ns = now;
+    return !connection_is_wanted(connection);
+}
+
 static void serve(struct connection *connection)
 {
-    uint64_t sent_ns = reactor_now_ns();
+    uint64_t sent_ns = reactor_now_ns(), looked_ns = sent_ns;
     unsigned done = 0;
 
     while (connection->state == CONNECTION_SERVING && !connection->filling &&
@@ -279,14 +289,15 @@ static void serve(struct connection *connection)
         discard(connection);
         switch (transmit_step(connection)) {
         case TRANSMIT_DONE:
-            if (++done % LOOK_EVERY == 0 && !connection_is_wanted(connection)) {
-                connection_drop(connection);
-                return;
-            }
+            done++;
             /* After the last all answers leave anyway. */
             if (!is_last_of_batch(connection)) {
                 uint64_t now = reactor_now_ns();
 
+                if (has_gone_meanwhile(connection, now, &looked_ns)) {
+                    connection_drop(connection);
+                    return;
+                }
                 pause_if_long(connection, now);
                 sent_ns = send_if_held(connection, now, sent_ns, done);
             }
@@ -307,12 +318,12 @@ static void serve(struct connection *connection)
     }
 }
 
-/* CLOSED: it may be that the client will send no more than has come. */
-static void handle(struct connection *connection, bool closed)
+/* LOOKS: the client has not been looked for just now. */
+static void handle(struct connection *connection, bool looks)
 {
     negotiate(connection);
-    if (closed && connection->state == CONNECTION_SERVING &&
-        !connection_is_wanted(connection)) {
+    if (looks && connection->state == CONNECTION_SERVING &&
+        connection_may_have_rivals(connection) && !connection_is_wanted(connection)) {
         connection_drop(connection);
         return;
     }
@@ -324,14 +335,14 @@ static void handle(struct connection *connection, bool closed)
 }
 
 /* Whether there may be more. */
-static bool receive(struct connection *connection, bool closed)
+static bool receive(struct connection *connection, bool is_told)
 {
-    enum input_result result = input_receive(connection);
+    enum input_result result = input_receive(connection, is_told);
 
     if (result == INPUT_END)
         connection_drop(connection);
     else if (result != INPUT_NONE)
-        handle(connection, closed);
+        handle(connection, true);
     if (connection->looked_at_bytes > 0) {
         output_flush(connection);
         input_take_away(connection);
@@ -405,29 +416,32 @@ void connection_go_on(struct connection *connection)
     settle(connection);
 }
 
-static void on_readable(int fd, short what, void *opaque)
+/* IS_TOLD: by an event, that there is something. */
+static void take_turn(struct connection *connection, bool is_told)
 {
-    struct connection *connection = opaque;
-    bool closed = what & EV_CLOSED;
-
-    (void)fd;
     connection->turn_ns = reactor_now_ns();
     if (connection->state == CONNECTION_HANDSHAKE)
         go_on_with_handshake(connection);
     for (unsigned turn = 0; turn < TURNS_MAX; turn++)
         if (connection->state > CONNECTION_SERVING ||
             connection->state == CONNECTION_HANDSHAKE || connection->is_stalled ||
-            connection->is_paused || !receive(connection, closed))
+            connection->is_paused || !receive(connection, is_told && turn == 0))
             break;
     connection_go_on(connection);
+}
+
+static void on_readable(int fd, short what, void *opaque)
+{
+    (void)fd;
+    (void)what;
+    take_turn(opaque, true);
 }
 
 bool connection_poll(struct connection *connection)
 {
     if (connection->state != CONNECTION_SERVING || !connection->reading)
         return false;
-    /* No event has said that it has not closed. */
-    on_readable(connection->fd, EV_CLOSED, connection);
+    take_turn(connection, false);
     return true;
 }
 
@@ -446,10 +460,11 @@ static void on_again(int fd, short what, void *opaque)
 {
     struct connection *connection = opaque;
 
+    (void)fd;
     (void)what;
     if (!connection->is_paused) {
         if (connection->reading)
-            on_readable(fd, 0, opaque);
+            take_turn(connection, false);
         return;
     }
     connection->is_paused = false;
@@ -501,8 +516,8 @@ int connection_open(struct reactor *loop, int fd)
         connection->requests[i].next = connection->free;
         connection->free = &connection->requests[i];
     }
-    connection->readable = event_new(loop->base, fd, EV_READ | EV_CLOSED | EV_PERSIST,
-                                     on_readable, connection);
+    connection->readable =
+        event_new(loop->base, fd, EV_READ | EV_PERSIST, on_readable, connection);
     connection->writable =
         event_new(loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
     connection->deadline = evtimer_new(loop->base, on_deadline, connection);

@@ -25,7 +25,9 @@
  * is with a worker.  A client that has closed its end without DISC wants none of it any more, and may
  * have written the same pages by another connection: what a look at the socket finds of such a
  * one is not executed, and a worker looks before each page (volume_write_while()).  So does the loop
- * after a stall, after some requests of a batch, and when it is told that the client has closed.
+ * before what it has received, now and then in a batch, and after a stall; no event says it in time, since one is as old as
+ * the turn of the loop, and an error hides it.  Nobody else can have written for a client that has been the only one
+ * since it was looked for the last time (alone_since).
  *
  * What was sent before a DISC is carried out, however much of it still waits in the socket and however
  * long workers take: when a client
@@ -76,6 +78,8 @@ struct connection {
     struct tls_session *tls; /* NULL: in the clear */
     enum connection_state state;
     struct negotiation negotiation;
+    /* reactor_clients.ever when it was found to be there and to be the only one; 0: it was not */
+    uint64_t alone_since;
     _Atomic bool said_disc;
     _Atomic bool is_gone;  /* state is GONE; for workers */
     _Atomic bool is_asked; /* a worker wants to know whether this has ended by a DISC */
@@ -140,6 +144,9 @@ bool connection_is_there(struct connection *connection);
 
 /* The same for the loop. */
 bool connection_is_wanted(struct connection *connection);
+
+/* Whether there may have been others since it was asked whether this is wanted. */
+bool connection_may_have_rivals(const struct connection *connection);
 void connection_answer_asked(struct connection *connection);
 
 /* -- What others ask. -- */

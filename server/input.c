@@ -72,14 +72,15 @@ static bool is_worth_a_look(const struct connection *connection)
            !connection->filling && connection->state == CONNECTION_SERVING;
 }
 
-/* False: it is not one request, and nothing has been done. */
-static bool look(struct connection *connection, enum input_result *result)
+/* False: it is not one request, and nothing has been done.  What an event tells of and a look does not find, such as
+ * an urgent byte, is for a receive to take out, or there would be no end of events. */
+static bool look(struct connection *connection, bool is_told, enum input_result *result)
 {
     ssize_t there =
         recv(connection->fd, connection->in, LOOK_BYTES, MSG_DONTWAIT | MSG_PEEK);
 
     *result = INPUT_NONE;
-    if (there < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    if (!is_told && there < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return true;
     if (there <= 0 || !is_one_request(connection->in, (size_t)there)) {
         connection->came_alone = 0;
@@ -106,12 +107,12 @@ void input_take_away(struct connection *connection)
     }
 }
 
-enum input_result input_receive(struct connection *connection)
+enum input_result input_receive(struct connection *connection, bool is_told)
 {
     enum input_result result;
     uint8_t *to;
 
-    if (is_worth_a_look(connection) && look(connection, &result))
+    if (is_worth_a_look(connection) && look(connection, is_told, &result))
         return result;
     uint32_t room = room_to_receive(connection, &to);
     ssize_t got = receive_some(connection, to, room);

@@ -32,8 +32,8 @@ enum input_result {
     INPUT_END   /* the client has closed, or the connection is broken */
 };
 
-/* Into the data of a write that is filling, or to the end of in. */
-enum input_result input_receive(struct connection *connection);
+/* Into the data of a write that is filling, or to the end of in.  IS_TOLD: by an event, that there is something. */
+enum input_result input_receive(struct connection *connection, bool is_told);
 
 /* What was looked at only is to be taken away when it has been answered. */
 void input_take_away(struct connection *connection);

@@ -27,6 +27,25 @@ struct workers *reactor_workers(const struct reactor *loop)
     return loop->settings->workers;
 }
 
+struct reactor_clients *reactor_clients(const struct reactor *loop)
+{
+    return loop->settings->clients;
+}
+
+/* In this order: who finds this client in EVER finds it in NOW, too (connection_is_wanted()). */
+static void count_in(struct reactor *loop)
+{
+    atomic_fetch_add(&loop->connection_count, 1);
+    atomic_fetch_add(&reactor_clients(loop)->now, 1);
+    atomic_fetch_add(&reactor_clients(loop)->ever, 1);
+}
+
+static void count_out(struct reactor *loop)
+{
+    atomic_fetch_sub(&reactor_clients(loop)->now, 1);
+    atomic_fetch_sub(&loop->connection_count, 1);
+}
+
 void reactor_add(struct connection *connection)
 {
     struct reactor *loop = connection->loop;
@@ -45,7 +64,7 @@ void reactor_remove(struct connection *connection)
     *connection->link = connection->next;
     if (connection->next)
         connection->next->link = connection->link;
-    atomic_fetch_sub(&connection->loop->connection_count, 1);
+    count_out(connection->loop);
 }
 
 /* -- What others leave here. -- */
@@ -55,7 +74,7 @@ static void open_connection(struct reactor *loop, int fd)
     if (!loop->is_stopping && connection_open(loop, fd) == 0)
         return;
     close(fd);
-    atomic_fetch_sub(&loop->connection_count, 1);
+    count_out(loop);
 }
 
 /* All requests first, so that their answers leave together. */
@@ -156,7 +175,7 @@ void reactor_ask(struct reactor *loop)
 
 void reactor_give(struct reactor *loop, int fd)
 {
-    atomic_fetch_add(&loop->connection_count, 1);
+    count_in(loop);
     pthread_mutex_lock(&loop->mutex);
     loop->fds[loop->fd_count++] = fd;
     pthread_mutex_unlock(&loop->mutex);
@@ -306,11 +325,14 @@ unsigned reactor_numbers(const struct reactor *loops, unsigned count,
     return sizeof all / sizeof *all;
 }
 
-bool reactor_join(struct reactor *loop)
+bool reactor_join(struct reactor *loops, unsigned count)
 {
     struct timespec until;
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += JOIN_S;
-    return pthread_timedjoin_np(loop->thread, NULL, &until) == 0;
+    for (unsigned i = 0; i < count; i++)
+        if (pthread_timedjoin_np(loops[i].thread, NULL, &until) != 0)
+            return false;
+    return true;
 }

@@ -36,10 +36,17 @@
 struct workers;
 struct connection;
 
+/* Of all loops: who was given to them so far, and who is there, given and not opened yet or open. */
+struct reactor_clients {
+    _Atomic uint64_t ever;
+    _Atomic unsigned now;
+};
+
 struct reactor_settings {
     const struct export_table *exports;
     struct workers *workers;
-    struct tls *tls; /* NULL with TLS_OFF */
+    struct reactor_clients *clients; /* zeroed before the first loop starts */
+    struct tls *tls;                 /* NULL with TLS_OFF */
     enum tls_mode tls_mode;
     unsigned poll_us; /* 0: it does not poll */
     /* How long a client that we want to part from may take to receive its last answers. */
@@ -91,9 +98,9 @@ void reactor_finish(struct reactor *loop, struct request *request);
 void reactor_ask(struct reactor *loop);
 
 /* Answers what was taken in, as far as that goes quickly, closes all connections and ends.
- * reactor_join() returns false if that has taken more than some seconds. */
+ * reactor_join() of all loops returns false if that has taken more than some seconds. */
 void reactor_stop(struct reactor *loop);
-bool reactor_join(struct reactor *loop);
+bool reactor_join(struct reactor *loops, unsigned count);
 
 /* After that, and after the workers have ended. */
 void reactor_free(struct reactor *loop);
@@ -115,5 +122,6 @@ static inline uint64_t reactor_now_ns(void)
 void reactor_add(struct connection *connection);
 void reactor_remove(struct connection *connection);
 struct workers *reactor_workers(const struct reactor *loop);
+struct reactor_clients *reactor_clients(const struct reactor *loop);
 
 #endif

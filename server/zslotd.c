@@ -50,6 +50,7 @@ struct server {
     struct volumes volumes;
     struct tls *tls;
     struct reactor_settings reactor_settings;
+    struct reactor_clients clients;
     struct workers workers;
     struct reactor *loops;
     unsigned loops_started;
@@ -285,6 +286,7 @@ static int start_threads(struct server *server)
     server->reactor_settings = (struct reactor_settings){
         .exports = &server->volumes.table,
         .workers = &server->workers,
+        .clients = &server->clients,
         .tls = server->tls,
         .tls_mode = settings->tls.mode,
         .poll_us = settings->poll_us,
@@ -341,9 +343,8 @@ static bool stop_threads(struct server *server)
     accept_stop(&server->acceptor);
     for (unsigned i = 0; i < server->loops_started; i++)
         reactor_stop(&server->loops[i]);
-    for (unsigned i = 0; i < server->loops_started; i++)
-        if (!reactor_join(&server->loops[i]))
-            return false;
+    if (!reactor_join(server->loops, server->loops_started))
+        return false;
     if (server->workers.started > 0)
         workers_stop(&server->workers);
     for (unsigned i = 0; i < server->loops_started; i++)

@@ -28,9 +28,12 @@ static struct volume *volume;
 static struct export export;
 static struct export_table table = {&export, 1};
 static struct workers workers;
+static struct reactor_clients clients;
 static struct reactor loop;
-static struct reactor_settings settings = {
-    .exports = &table, .workers = &workers, .ending_ms = REACTOR_ENDING_MS};
+static struct reactor_settings settings = {.exports = &table,
+                                           .workers = &workers,
+                                           .clients = &clients,
+                                           .ending_ms = REACTOR_ENDING_MS};
 
 static void must(bool holds)
 {

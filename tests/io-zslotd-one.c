@@ -5,11 +5,13 @@
 #include "config.h"
 
 #include <linux/sockios.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gate.h"
@@ -367,10 +369,40 @@ START_TEST(polling_loops_carry_out_all_of_it_too)
 }
 END_TEST
 
+/* -- What is no part of the stream. -- */
+
+static double processor_ms(clockid_t clock)
+{
+    struct timespec time;
+
+    ck_assert_int_eq(clock_gettime(clock, &time), 0);
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+}
+
+/* The event says that there is something, and a look finds nothing (Linux 6.9). */
+START_TEST(an_urgent_byte_does_not_keep_the_loop_busy)
+{
+    clockid_t clock;
+    int fd = enter();
+
+    ck_assert_int_eq(pthread_getcpuclockid(served_thread(0), &clock), 0);
+    one_at_a_time(fd);
+    if (send(fd, "", 1, MSG_OOB) == 1) {
+        double before = processor_ms(clock);
+
+        usleep(300000);
+        ck_assert_double_lt(processor_ms(clock) - before, 100);
+        one_at_a_time(fd);
+    }
+    close(fd);
+}
+END_TEST
+
 HARNESS_MAIN_WITH("io-zslotd-one", set_up, tear_down,
                   a_client_that_waits_for_its_answer_is_woken_by_nothing_else,
                   a_disc_behind_one_request_at_a_time_is_an_end_without_an_error,
                   a_request_that_came_alone_is_taken_when_it_has_been_answered,
+                  an_urgent_byte_does_not_keep_the_loop_busy,
                   what_comes_behind_a_request_that_is_looked_at_is_kept,
                   what_comes_behind_it_before_a_disc_is_carried_out,
                   what_comes_behind_it_from_who_has_gone_is_not_carried_out,

@@ -7,7 +7,6 @@
 #include <libnbd.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -110,49 +109,6 @@ START_TEST(a_client_may_close_while_its_loop_polls_for_it)
 }
 END_TEST
 
-static int stopped[2], resume[2];
-
-/* The loop's thread stands still wherever it is, as one does that loses its processor. */
-static void stand_still(int number)
-{
-    char byte;
-
-    (void)number;
-    if (write(stopped[1], "", 1) < 1 || read(resume[0], &byte, 1) < 1)
-        abort();
-}
-
-START_TEST(what_came_before_a_close_is_not_carried_out_by_a_polling_loop)
-{
-    const struct sigaction action = {.sa_handler = stand_still, .sa_flags = SA_RESTART};
-
-    ck_assert_int_eq(pipe(stopped), 0);
-    ck_assert_int_eq(pipe(resume), 0);
-    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
-    for (unsigned turn = 0; turn < 20; turn++) {
-        start_again(18 * POLL_US);
-        int fd = enter_and_write();
-        char byte;
-
-        /* It polls for the next request. */
-        pthread_kill(served_thread(0), SIGUSR1);
-        ck_assert_int_eq(read(stopped[0], &byte, 1), 1);
-        send_write(fd, 1);
-        close(fd);
-        /* By another loop, say. */
-        ck_assert_int_eq(volume_write(volume, PAGE, PAGE, pages + 2 * PAGE), 0);
-        ck_assert_int_eq(write(resume[1], "", 1), 1);
-        served_wait_connections(0);
-        ck_assert_int_eq(volume_read(volume, PAGE, PAGE, got), 0);
-        ck_assert_mem_eq(got, pages + 2 * PAGE, PAGE);
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        close(stopped[i]);
-        close(resume[i]);
-    }
-}
-END_TEST
-
 /* -- Who never pauses. -- */
 
 struct hammer {
@@ -239,7 +195,6 @@ END_TEST
 HARNESS_MAIN_WITH("io-zslotd-polling", set_up, tear_down,
                   a_loop_that_polls_one_client_receives_from_another,
                   a_client_may_close_while_its_loop_polls_for_it,
-                  what_came_before_a_close_is_not_carried_out_by_a_polling_loop,
                   a_client_that_never_pauses_does_not_keep_a_polling_loop_from_others,
                   a_client_that_never_pauses_does_not_keep_a_polling_loop_from_ending,
                   polling_loops_end_at_once)

@@ -7,6 +7,7 @@
 #include <event2/thread.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@ static struct export exports[2];
 static struct export_table table = {exports, 2};
 static struct reactor_settings settings;
 static struct workers workers;
+static struct reactor_clients clients;
 static struct reactor *loops;
 static unsigned reactor_count;
 
@@ -34,6 +36,7 @@ static void start(struct volume *volume, unsigned threads)
     table.count = served_next.exports;
     settings.exports = &table;
     settings.workers = &workers;
+    settings.clients = &clients;
     settings.ending_ms = served_next.ending_ms;
     ck_assert_int_eq(workers_start(&workers, &table), 0);
     reactor_count = threads;
@@ -65,9 +68,8 @@ bool served_stop(void)
 {
     for (unsigned i = 0; i < reactor_count; i++)
         reactor_stop(&loops[i]);
-    for (unsigned i = 0; i < reactor_count; i++)
-        if (!reactor_join(&loops[i]))
-            return false;
+    if (!reactor_join(loops, reactor_count))
+        return false;
     workers_stop(&workers);
     for (unsigned i = 0; i < reactor_count; i++)
         reactor_free(&loops[i]);
@@ -80,6 +82,36 @@ bool served_stop(void)
 pthread_t served_thread(unsigned loop)
 {
     return loops[loop].thread;
+}
+
+static int halted[2], resumed[2];
+
+static void stand_still(int number)
+{
+    char byte;
+
+    (void)number;
+    if (write(halted[1], "", 1) < 1 || read(resumed[0], &byte, 1) < 1)
+        abort();
+}
+
+void served_halt(unsigned loop)
+{
+    const struct sigaction action = {.sa_handler = stand_still, .sa_flags = SA_RESTART};
+    char byte;
+
+    if (halted[1] == 0) {
+        ck_assert_int_eq(pipe(halted), 0);
+        ck_assert_int_eq(pipe(resumed), 0);
+    }
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    ck_assert_int_eq(pthread_kill(served_thread(loop), SIGUSR1), 0);
+    ck_assert_int_eq(read(halted[0], &byte, 1), 1);
+}
+
+void served_resume(void)
+{
+    ck_assert_int_eq(write(resumed[1], "", 1), 1);
 }
 
 int served_connect(unsigned loop)

@@ -37,6 +37,10 @@ bool served_stop(void);
 /* Of loop number LOOP. */
 pthread_t served_thread(unsigned loop);
 
+/* Loop number LOOP stands still wherever it is, as one does that loses its processor, until it is resumed. */
+void served_halt(unsigned loop);
+void served_resume(void);
+
 /* A socket with zslotd at its other end, in loop number LOOP. */
 int served_connect(unsigned loop);
 
