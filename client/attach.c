@@ -219,6 +219,19 @@ static int make_swap(struct why *why)
     return swap_area_on(device, arguments.priority, why);
 }
 
+/* is_used_meanwhile: somebody has begun to use the new device, such as a manager of the system that found its name in a
+ * table, and would lose it */
+static bool is_used_meanwhile(struct why *why)
+{
+    const struct why first = *why;
+    struct why used;
+
+    if (in_use_check(arguments.index, &used) == 0)
+        return false;
+    why_set(why, "%.100s; it stays connected: %.100s", first.sentence, used.sentence);
+    return true;
+}
+
 static int attach(struct why *why)
 {
     struct link_target target = {
@@ -245,14 +258,18 @@ static int attach(struct why *why)
     if (arguments.adopt ? adopt_device(&keep, first, why)
                         : connect_device(&kernel, &keep, first, why))
         return -1;
+    const bool is_there = wait_until(true, why) == 0;
+    keep.connected_by = kernel_connected_by(arguments.index);
     /* Before anybody may have to adopt it. */
     const bool is_noted =
-        export_note_write(arguments.index, &keep.export_info, why) == 0;
+        is_there && export_note_write(arguments.index, &keep.export_info, why) == 0;
     const pid_t resident = is_noted ? start_resident(&keep, lock, why) : -1;
-    if (resident > 0 && wait_until(true, why) == 0 &&
+    if (resident > 0 &&
         (!arguments.swap || arguments.adopt || make_swap(why) == 0))
         return 0;
     struct why ignored;
+    if (!arguments.adopt && resident > 0 && is_used_meanwhile(why))
+        return -1;
     /* It has the same netlink sockets: it must be gone. */
     if (resident > 0 && kill(resident, SIGTERM) == 0)
         waitpid(resident, NULL, 0);
@@ -267,6 +284,7 @@ static int attach(struct why *why)
 static int detach(struct why *why)
 {
     struct kernel kernel;
+    struct why used;
 
     if (open_kernel(&kernel, why))
         return -1;
@@ -278,6 +296,9 @@ static int detach(struct why *why)
         return -1;
     if (resident_end(arguments.index, why))
         return -1;
+    /* A zslot-attach that was not done yet may have made it swap space, before that has ended. */
+    if (in_use_check(arguments.index, &used))
+        return why_set(why, "%.150s; look after it with --adopt", used.sentence);
     if (kernel_disconnect(&kernel, arguments.index, why))
         return -1;
     export_note_remove(arguments.index);

@@ -23,6 +23,12 @@ static uint64_t now_ms(void)
     return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
 }
 
+/* is_ours: the device is connected, and nobody has disconnected it and connected it to something else */
+static bool is_ours(const struct keep *keep)
+{
+    return kernel_connected_by(keep->index) == keep->connected_by;
+}
+
 /* connect_one: a link in the place of a dead one */
 static enum outcome connect_one(struct keep *keep, struct why *why)
 {
@@ -35,7 +41,8 @@ static enum outcome connect_one(struct keep *keep, struct why *why)
         close(fd);
         return AGAIN;
     }
-    const int error = kernel_replace(keep->kernel, keep->index, fd);
+    const int error =
+        is_ours(keep) ? kernel_replace(keep->kernel, keep->index, fd) : -ENODEV;
     close(fd);
     if (error == -EINVAL || error == -ENODEV)
         return GONE;
@@ -70,32 +77,41 @@ static void listen_for(struct keep *keep, int delay_ms)
         listen_to_kernel(keep, end - now);
 }
 
+/* wait_longer: before the next attempt, longer each time */
+static void wait_longer(struct keep *keep)
+{
+    listen_for(keep, keep->delay_ms);
+    keep->delay_ms =
+        keep->delay_ms < KEEP_DELAY_MAX_MS / 2 ? keep->delay_ms * 2 : KEEP_DELAY_MAX_MS;
+}
+
 /* reconnect: all dead links, for as long as it takes; GONE or CONNECTED */
 static enum outcome reconnect(struct keep *keep)
 {
     const uint64_t since = now_ms();
-    int delay_ms = KEEP_DELAY_MIN_MS;
     struct why said = {""};
     struct why why;
 
     resident_log("%u of %u connections lost", keep->dead, keep->connections);
+    if (keep->connected_ms == 0 || since - keep->connected_ms >= KEEP_HOLDS_MS)
+        keep->delay_ms = KEEP_DELAY_MIN_MS;
+    else
+        wait_longer(keep);
     while (keep->dead > 0) {
         switch (connect_one(keep, &why)) {
         case GONE:
             return GONE;
         case CONNECTED:
             keep->dead--;
-            delay_ms = KEEP_DELAY_MIN_MS;
+            keep->connected_ms = now_ms();
             break;
         case AGAIN:
             /* Each reason once, or the log would be full of it. */
             if (strcmp(why.sentence, said.sentence))
                 resident_log("%s", why.sentence);
             said = why;
-            listen_for(keep, delay_ms);
-            delay_ms =
-                delay_ms < KEEP_DELAY_MAX_MS / 2 ? delay_ms * 2 : KEEP_DELAY_MAX_MS;
-            if (!kernel_is_connected(keep->index))
+            wait_longer(keep);
+            if (!is_ours(keep))
                 return GONE;
         }
         listen_to_kernel(keep, 0);
@@ -115,7 +131,7 @@ void keep_run(struct keep *keep)
         }
         /* Nobody tells when somebody else disconnects the device. */
         listen_to_kernel(keep, KEEP_LOOK_MS);
-        if (keep->dead == 0 && !kernel_is_connected(keep->index))
+        if (keep->dead == 0 && !is_ours(keep))
             outcome = GONE;
     }
     resident_log("disconnected");

@@ -8,7 +8,11 @@
  *   all links alive   --the kernel tells of a dead one-->   dial
  *   dial              --connected, the same export-->       kernel_replace(), one fewer to go
  *   dial              --anything else-->                    again after 100 ms, 200 ms, ... 5 s
- *   any               --the device is disconnected-->       the end
+ *   any               --the device is disconnected, or
+ *                       somebody else has connected it-->   the end
+ *
+ * A link that dies within some seconds counts as an attempt that has failed: a server that negotiates and then hangs
+ * up is not dialled without a pause.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -18,7 +22,12 @@
 #include "kernel.h"
 #include "link.h"
 
-enum { KEEP_DELAY_MIN_MS = 100, KEEP_DELAY_MAX_MS = 5000, KEEP_LOOK_MS = 10000 };
+enum {
+    KEEP_DELAY_MIN_MS = 100,
+    KEEP_DELAY_MAX_MS = 5000,
+    KEEP_LOOK_MS = 10000,
+    KEEP_HOLDS_MS = 5000
+};
 
 struct keep {
     struct kernel *kernel;
@@ -26,7 +35,10 @@ struct keep {
     struct export_info export_info; /* what it was at the start */
     uint32_t index;
     unsigned connections;
-    unsigned dead; /* how many links have to be made again */
+    unsigned dead;         /* how many links have to be made again */
+    uint64_t connected_by; /* kernel_connected_by() at the start */
+    uint64_t connected_ms; /* when a link was made last; 0: not by this process */
+    int delay_ms;          /* before the next attempt, if that does not hold */
 };
 
 /* Returns when the device is not connected any more. */

@@ -264,14 +264,25 @@ bool kernel_is_connected(uint32_t index)
     return access(sysfs(index, "pid"), F_OK) == 0;
 }
 
-uint64_t kernel_size_bytes(uint32_t index)
+/* number_of: 0 if there is none */
+static uint64_t number_of(uint32_t index, const char *attribute)
 {
     char text[32] = "";
-    const int fd = open(sysfs(index, "size"), O_RDONLY | O_CLOEXEC);
+    const int fd = open(sysfs(index, attribute), O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return 0;
     const ssize_t length = read(fd, text, sizeof text - 1);
     close(fd);
-    return length > 0 ? strtoull(text, NULL, 10) * 512 : 0;
+    return length > 0 ? strtoull(text, NULL, 10) : 0;
+}
+
+uint64_t kernel_connected_by(uint32_t index)
+{
+    return number_of(index, "pid");
+}
+
+uint64_t kernel_size_bytes(uint32_t index)
+{
+    return number_of(index, "size") * 512;
 }

@@ -55,6 +55,10 @@ int kernel_dead_links(struct kernel *kernel, uint32_t index);
 /* By sysfs. */
 bool kernel_has_device(uint32_t index);
 bool kernel_is_connected(uint32_t index);
+
+/* Which process connected it, 0 if it is not connected: another number tells that somebody has disconnected it and
+ * connected it to something else. */
+uint64_t kernel_connected_by(uint32_t index);
 uint64_t kernel_size_bytes(uint32_t index);
 
 #endif

@@ -43,7 +43,7 @@ static enum found probe(const char *device, char *what, size_t what_bytes)
 {
     blkid_probe probe = blkid_new_probe_from_filename(device);
     enum found found = UNKNOWN;
-    const char *type = NULL;
+    const char *type = NULL, *table = NULL;
 
     if (probe == NULL)
         return UNKNOWN;
@@ -53,10 +53,14 @@ static enum found probe(const char *device, char *what, size_t what_bytes)
         found = NOTHING;
     if (result == 0 || result == -2) {
         found = FOREIGN;
-        if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL) &&
-            blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL))
+        (void)blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
+        /* Also beside a header of swap space from before, which a label may leave as it is. */
+        (void)blkid_probe_lookup_value(probe, "PTTYPE", &table, NULL);
+        if (table)
+            type = table;
+        else if (!type)
             type = "something";
-        if (result == 0 && strcmp(type, "swap") == 0)
+        else if (result == 0 && strcmp(type, "swap") == 0)
             found = SWAP;
         strncpy(what, type, what_bytes - 1);
         what[what_bytes - 1] = '\0';

@@ -17,6 +17,11 @@ guest() {
     is_waiting() {
         grep -q 'waiting' /tmp/said
     }
+    # shellcheck disable=SC2317
+    is_gone() {
+        [ ! -e "/proc/$1" ]
+    }
+    # shellcheck disable=SC2317
     can_swap() {
         grep -q '^/dev/nbd0 ' /proc/swaps
     }
@@ -79,6 +84,17 @@ guest() {
     check_files /dev/nbd0 1 5 1
     let_go 0
     no_errors
+
+    # who_has_connected_the_device_to_something_else_is_left_alone
+    hold 0
+    resident=$(cat /run/zslot-attach-nbd0.pid)
+    detach 0
+    attach 0
+    dmesg -c >/dev/null
+    mark killed
+    until_true 30 is_gone "$resident" || fail "it still looks after what is not its own"
+    ! has_said 'connected again' || fail "it has given its connection to another's device"
+    detach 0
 }
 
 # A server that keeps its disk when it is killed.
