@@ -77,36 +77,39 @@ void object_headers_make(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t l
 {
     struct object_parts parts = object_parts_at(view.offset, length);
     struct object_header *head = head_of(view);
+    uint64_t head_seed = seed;
 
+    if (parts.rest_bytes > 0) {
+        struct object_header *rest = (struct object_header *)view.rest;
+        uint16_t rest_length = (uint16_t)(length - parts.head_length);
+
+        *rest = (struct object_header){
+            .slot = slot, .length = rest_length, .codec = codec, .is_rest = 1};
+        rest->checksum = part_checksum(seed, rest, rest_length);
+        head_seed ^= rest->checksum;
+    }
     *head = (struct object_header){.slot = slot, .length = length, .codec = codec};
-    head->checksum = part_checksum(seed, head, parts.head_length);
-    if (parts.rest_bytes == 0)
-        return;
-    struct object_header *rest = (struct object_header *)view.rest;
-    uint16_t rest_length = (uint16_t)(length - parts.head_length);
-
-    *rest = (struct object_header){
-        .slot = slot, .length = rest_length, .codec = codec, .is_rest = 1};
-    rest->checksum = part_checksum(seed ^ head->checksum, rest, rest_length);
+    head->checksum = part_checksum(head_seed, head, parts.head_length);
 }
 
 bool object_holds(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
                   struct object_view view)
 {
     struct object_parts parts = object_parts_at(view.offset, length);
-    const struct object_header *head = head_of(view);
     struct object_header expected = {.slot = slot, .length = length, .codec = codec};
+    uint64_t head_seed = seed;
 
-    if (!part_holds(seed, head, expected, parts.head_length))
-        return false;
-    if (parts.rest_bytes == 0)
-        return true;
-    uint16_t rest_length = (uint16_t)(length - parts.head_length);
+    if (parts.rest_bytes > 0) {
+        const struct object_header *rest = (struct object_header *)view.rest;
+        uint16_t rest_length = (uint16_t)(length - parts.head_length);
+        struct object_header expected_rest = {
+            .slot = slot, .length = rest_length, .codec = codec, .is_rest = 1};
 
-    expected.length = rest_length;
-    expected.is_rest = 1;
-    return part_holds(seed ^ head->checksum, (struct object_header *)view.rest,
-                      expected, rest_length);
+        if (!part_holds(seed, rest, expected_rest, rest_length))
+            return false;
+        head_seed ^= rest->checksum;
+    }
+    return part_holds(head_seed, head_of(view), expected, parts.head_length);
 }
 
 const void *object_join(uint16_t length, struct object_view view, void *to)

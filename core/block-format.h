@@ -42,7 +42,7 @@
 
 #define BLOCK_BYTES BACKING_ALIGN
 #define BACKING_BYTES_MIN (1024 * BLOCK_BYTES)
-#define BACKING_FORMAT 1
+#define BACKING_FORMAT 2
 
 struct backing_header {
     char magic[8];
@@ -59,7 +59,8 @@ struct object_header {
     uint8_t codec;
     uint8_t is_rest;
     /* Of the object, or of its head, or of its rest; seeded with the fields above and the
-     * store, and of a rest also with the head's checksum. */
+     * store, and of a head also with its rest's checksum: so it is one of all of the object, as are
+     * the bits of it in the address. */
     uint64_t checksum;
 };
 

@@ -290,17 +290,15 @@ static bool help(struct fetch *fetch, const struct timespec *until)
 
 /* Completes reads itself, its own and others', where the backing store can have it so;
  * else it sleeps until somebody has. */
-static int wait_until_done(struct fetch *fetch)
+static int wait_until_done(struct fetch *fetch, struct patience *patience)
 {
     struct fetch_table *table = fetch->table;
-    struct patience patience = patience_of(table);
     int r = 0;
 
-    patience_begin(&patience);
     for (;;) {
         struct timespec until;
 
-        patience_slice(&patience, &until);
+        patience_slice(patience, &until);
         bool helped = help(fetch, &until);
         {
             LOCK_FOR_SCOPE(&table->lock);
@@ -311,10 +309,11 @@ static int wait_until_done(struct fetch *fetch)
         }
         if (r != -EAGAIN)
             return r;
-        r = go_on(table, &patience);
+        r = go_on(table, patience);
     }
 }
 
+/* All of it, for a free fetch and for the I/O, is within the one patience. */
 int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
                  bool *warm, bool *joined)
 {
@@ -346,7 +345,7 @@ int fetch_object(struct fetch_table *table, slot_t slot, struct fetch **fetch,
     if (started)
         submit(*fetch);
     (void)gate(GATE_FETCH_JOINED, slot);
-    return wait_until_done(*fetch);
+    return wait_until_done(*fetch, &patience);
 }
 
 int fetch_begin(struct fetch_table *table, slot_t slot, struct fetch **fetch,
@@ -366,8 +365,11 @@ int fetch_begin(struct fetch_table *table, slot_t slot, struct fetch **fetch,
 
 int fetch_wait(struct fetch *fetch)
 {
+    struct patience patience = patience_of(fetch->table);
+
     (void)gate(GATE_FETCH_JOINED, fetch->ticket.slot);
-    return wait_until_done(fetch);
+    patience_begin(&patience);
+    return wait_until_done(fetch, &patience);
 }
 
 void fetch_release(struct fetch *fetch)

@@ -289,7 +289,10 @@ void link_send(struct link *link, struct backing_io *io)
     int64_t cookie = -1;
 
     assert(request && link->state == LINK_UP);
-    if (io->op == BACKING_DISCARD && !link->export.can_trim && !io->sent) {
+    /* Also what has been sent to a server that could, and now cannot any more. */
+    if (io->op == BACKING_DISCARD && !link->export.can_trim) {
+        if (io->sent)
+            note_start_answered(shared, io, true);
         shared->finished(shared->opaque, io, 0);
         return;
     }

@@ -260,9 +260,12 @@ void space_adopt_begin(struct space *space)
     const uint64_t *writes = (const uint64_t *)space->writes.base;
     LOCK_FOR_SCOPE(&space->lock);
 
-    for (uint32_t block = 1; writes && block <= space->blocks; block++) {
+    for (uint64_t at = 1; writes && at <= space->blocks; at++) {
+        const uint32_t block = (uint32_t)at;
+
         if (block % 64 == 0 && writes[block / 64] == 0)
-            block += 63; /* and the loop adds one */
+            at +=
+                63; /* and the loop adds one; past the last of all blocks that have a number */
         else if (writes[block / 64] >> block % 64 & 1) {
             map_clear(map_of(space, block), block, 1);
             atomic_store(word_of(space, block), HELD);

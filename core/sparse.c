@@ -191,7 +191,7 @@ unsigned sparse_find(struct sparse *sparse, const struct sparse_terms *terms,
 {
     const struct space *space = sparse->space;
     uint32_t group = next_size(sparse, terms->splits);
-    uint32_t all = (space->blocks + group - 1) / group;
+    uint32_t all = (uint32_t)(((uint64_t)space->blocks + group - 1) / group);
     uint32_t candidates = all < CANDIDATES / group ? all : CANDIDATES / group;
     unsigned groups_max = terms->most / group;
 

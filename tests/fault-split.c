@@ -132,14 +132,39 @@ START_TEST(rest_of_an_earlier_object_of_the_same_page_does_not_hold)
     struct object_view new = {newer, newer + BLOCK_BYTES, 2000};
     const uint16_t length = 3000;
 
-    memset(older, 1, sizeof older);
-    memset(newer, 2, sizeof newer);
-    object_headers_make(7, 5, CODEC_LZ4, length, old);
-    object_headers_make(7, 5, CODEC_LZ4, length, new);
-    ck_assert(object_holds(7, 5, CODEC_LZ4, length, old));
-    ck_assert(object_holds(7, 5, CODEC_LZ4, length, new));
-    new.rest = old.rest;
-    ck_assert(!object_holds(7, 5, CODEC_LZ4, length, new));
+    /* What is compressed is often the same up to the first byte that was changed. */
+    for (char head = 1; head <= 2; head++) {
+        memset(older, 1, sizeof older);
+        memset(newer, head, BLOCK_BYTES);
+        memset(newer + BLOCK_BYTES, 2, BLOCK_BYTES);
+        new.rest = newer + BLOCK_BYTES;
+        object_headers_make(7, 5, CODEC_LZ4, length, old);
+        object_headers_make(7, 5, CODEC_LZ4, length, new);
+        ck_assert(object_holds(7, 5, CODEC_LZ4, length, old));
+        ck_assert(object_holds(7, 5, CODEC_LZ4, length, new));
+        new.rest = old.rest;
+        ck_assert(!object_holds(7, 5, CODEC_LZ4, length, new));
+    }
+}
+END_TEST
+
+/* As when it is both that come late: the address tells. */
+START_TEST(address_of_a_split_object_is_of_all_its_bytes)
+{
+    static char blocks[2][2 * BLOCK_BYTES];
+    const uint16_t length = 3000;
+    address_t addresses[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct object_view view = {blocks[i], blocks[i] + BLOCK_BYTES, 2000};
+
+        memset(view.block, 1, BLOCK_BYTES);
+        memset(view.rest, 1 + (int)i, BLOCK_BYTES);
+        object_headers_make(7, 5, CODEC_LZ4, length, view);
+        addresses[i] = address_make_split(
+            8, 9, 2000, ((struct object_header *)(view.block + 2000))->checksum);
+    }
+    ck_assert(addresses[0].value != addresses[1].value);
 }
 END_TEST
 
@@ -409,6 +434,7 @@ HARNESS_MAIN_WITH(
     objects_of_one_length_leave_little_of_their_blocks_unused,
     bit_flip_anywhere_in_a_split_object_is_eio_and_never_wrong_data,
     rest_of_an_earlier_object_of_the_same_page_does_not_hold,
+    address_of_a_split_object_is_of_all_its_bytes,
     page_in_two_blocks_is_eio_while_one_of_them_cannot_be_read,
     trim_of_a_page_while_both_its_blocks_are_read_frees_both,
     cleaner_moves_what_is_left_of_split_objects,
