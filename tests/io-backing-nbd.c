@@ -5,8 +5,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conformance-backing.h"
 #include "far.h"
@@ -99,14 +101,12 @@ START_TEST(tls_with_a_shared_key_conforms)
 }
 END_TEST
 
-START_TEST(discard_where_there_is_no_trim_succeeds)
-{
-    static struct crowd crowd;
-    unsigned char should[BACKING_ALIGN];
-    char get_size[64], pread[256], pwrite[256];
-    struct host host;
+/* -- Servers that cannot trim. -- */
 
-    far_make_disk(STORE_BYTES);
+static void start_without_trim(void)
+{
+    char get_size[64], pread[256], pwrite[256];
+
     snprintf(get_size, sizeof get_size, "get_size=echo %llu",
              (unsigned long long)STORE_BYTES);
     snprintf(pread, sizeof pread,
@@ -115,7 +115,18 @@ START_TEST(discard_where_there_is_no_trim_succeeds)
     snprintf(pwrite, sizeof pwrite,
              "pwrite=dd of=%s seek=$4 conv=notrunc oflag=seek_bytes 2>/dev/null",
              far_disk);
-    FAR_START("eval", get_size, pread, pwrite, "can_write=exit 0");
+    FAR_START("eval", get_size, pread, pwrite, "can_write=exit 0",
+              "can_multi_conn=exit 0");
+}
+
+START_TEST(discard_where_there_is_no_trim_succeeds)
+{
+    static struct crowd crowd;
+    unsigned char should[BACKING_ALIGN];
+    struct host host;
+
+    far_make_disk(STORE_BYTES);
+    start_without_trim();
     /* It does not tell what is in it. */
     struct backing *backing = far_open(true);
     host_start(&host, backing);
@@ -141,7 +152,35 @@ START_TEST(discard_where_there_is_no_trim_succeeds)
 }
 END_TEST
 
+/* The discard is at the server, which takes its time for it and dies. */
+START_TEST(discard_is_done_with_when_the_server_comes_back_without_trim)
+{
+    static struct crowd crowd;
+    struct host host;
+
+    far_make_disk(STORE_BYTES);
+    FAR_START("--filter=delay", "file", far_disk, "delay-trim=100");
+    struct backing *backing = far_open(true);
+    host_start(&host, backing);
+    crowd_open(&crowd, backing, 2);
+    struct request *discard = &crowd.requests[0], *read = &crowd.requests[1];
+    crowd_submit(discard, BACKING_DISCARD, 8 * BACKING_ALIGN, BACKING_ALIGN);
+    usleep(200000);
+    ck_assert_uint_eq(discard->answers, 0);
+    far_end(SIGKILL);
+    start_without_trim();
+    crowd_submit(read, BACKING_READ, 9 * BACKING_ALIGN, BACKING_ALIGN);
+    crowd_wait(&crowd);
+    ck_assert_int_eq(discard->result, 0);
+    ck_assert_int_eq(read->result, 0);
+    host_stop(&host);
+    crowd_close(&crowd);
+    server_stop(&far_server);
+}
+END_TEST
+
 HARNESS_MAIN_WITH("io-backing-nbd", far_setup, far_teardown, memory_conforms,
                   file_conforms, file_behind_a_delay_conforms, one_connection_conforms,
                   small_requests_conform, tls_with_a_shared_key_conforms,
-                  discard_where_there_is_no_trim_succeeds)
+                  discard_where_there_is_no_trim_succeeds,
+                  discard_is_done_with_when_the_server_comes_back_without_trim)
