@@ -60,6 +60,13 @@ static void prepare_pause_locked(struct file_ring *ring)
     io_uring_sqe_set_data(sqe, NULL);
 }
 
+/* Tells the kernel of what is in the submission queue; what it does not take stays there. */
+static void submit_locked(struct file_ring *ring)
+{
+    if (gate(GATE_FILE_SUBMIT, 0) == 0)
+        (void)io_uring_submit(&ring->uring);
+}
+
 static void prepare_locked(struct file_rings *rings, struct file_ring *ring,
                            struct backing_io *io)
 {
@@ -87,9 +94,9 @@ static void prepare_locked(struct file_rings *rings, struct file_ring *ring,
     }
     io_uring_sqe_set_data(sqe, io);
     ring->under_way++;
-    /* EINTR and EAGAIN leave it in the submission queue, which the next call takes
-     * along; the wake-up makes sure that there is one. */
-    if (io_uring_submit(&ring->uring) < 0)
+    submit_locked(ring);
+    /* After EINTR or EAGAIN the next call takes it along; the wake-up makes sure that there is one. */
+    if (io_uring_sq_ready(&ring->uring))
         wake_loop(rings);
 }
 
@@ -132,7 +139,7 @@ static void take_completions_locked(struct file_rings *rings, struct file_ring *
     struct io_uring_cqe *cqe;
 
     if (io_uring_sq_ready(&ring->uring))
-        io_uring_submit(&ring->uring);
+        submit_locked(ring);
     while (io_uring_peek_cqe(&ring->uring, &cqe) == 0) {
         struct backing_io *io = io_uring_cqe_get_data(cqe);
         int failed = io ? gate(GATE_FILE_MOVED, io->offset) : 0;
@@ -162,8 +169,8 @@ static bool run_done(struct file_ring_list *done)
 
 /* -- The loop. -- */
 
-/* False: nothing has completed. */
-static bool complete(struct file_rings *rings, struct file_ring *ring)
+/* False: nothing has completed.  *LEFT: the kernel still does not take all, and there will be no event for it. */
+static bool complete(struct file_rings *rings, struct file_ring *ring, bool *left)
 {
     struct file_ring_list done = {.end = &done.head};
 
@@ -172,22 +179,40 @@ static bool complete(struct file_rings *rings, struct file_ring *ring)
         if (!ring->has_waiter)
             take_completions_locked(rings, ring, &done);
         else if (io_uring_sq_ready(&ring->uring))
-            io_uring_submit(&ring->uring);
+            submit_locked(ring);
+        *left |= io_uring_sq_ready(&ring->uring) > 0;
     }
     return run_done(&done);
 }
 
+static void complete_all(struct file_rings *rings)
+{
+    static const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
+    bool left = false;
+
+    for (bool any = true; any;) {
+        left = false;
+        any = complete(rings, &rings->urgent, &left);
+        any |= complete(rings, &rings->others, &left);
+    }
+    if (left)
+        event_add(rings->again, &pause);
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *opaque)
 {
-    struct file_rings *rings = opaque;
     eventfd_t ignored;
 
     (void)what;
     eventfd_read((int)fd, &ignored);
-    for (bool any = true; any;) {
-        any = complete(rings, &rings->urgent);
-        any |= complete(rings, &rings->others);
-    }
+    complete_all(opaque);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *opaque)
+{
+    (void)fd;
+    (void)what;
+    complete_all(opaque);
 }
 
 /* -- Who waits. -- */
@@ -315,7 +340,9 @@ int file_rings_start(struct file_rings *rings, struct event_base *base)
         (r = start_ring(rings, &rings->others)) < 0)
         return r;
     rings->wake = event_new(base, rings->wake_fd, EV_READ | EV_PERSIST, on_wake, rings);
-    return rings->wake && event_add(rings->wake, NULL) == 0 ? 0 : -ENOMEM;
+    rings->again = evtimer_new(base, on_again, rings);
+    return rings->wake && rings->again && event_add(rings->wake, NULL) == 0 ? 0
+                                                                            : -ENOMEM;
 }
 
 static void close_ring(struct file_ring *ring)
@@ -330,6 +357,8 @@ void file_rings_close(struct file_rings *rings)
 {
     if (rings->wake)
         event_free(rings->wake);
+    if (rings->again)
+        event_free(rings->again);
     close_ring(&rings->urgent);
     close_ring(&rings->others);
     if (rings->wake_fd >= 0)

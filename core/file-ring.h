@@ -54,7 +54,7 @@ struct file_ring {
 struct file_rings {
     int fd;
     int wake_fd; /* an eventfd: completions, or something to do, for the loop */
-    struct event *wake;
+    struct event *wake, *again;
     struct file_ring urgent, others;
 };
 

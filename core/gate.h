@@ -20,6 +20,7 @@
     G(MEMORY_CHARGE) /* before RAM is charged to the volume */                            \
     G(POOL_ALLOC)    /* before an object is allocated */                                  \
     G(LEAF_MAKE)     /* before a part of the slot table gets its RAM */                   \
+    G(FILE_SUBMIT)   /* before the kernel is told of I/O on a file */                     \
     G(FILE_MOVED)    /* the kernel has done with an I/O on a file */                      \
     G(HOLD) /* what may come late is held, and then for no longer than reads */           \
     /* may only block: */                                                                 \

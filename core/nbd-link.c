@@ -415,8 +415,8 @@ void link_close(struct link *link)
     event_free(link->ready);
 }
 
-/* Whether the server has one too long.  What waits is a read; another I/O is sent again
- * elsewhere, and its time on this connection counts. */
+/* Whether the server has one too long.  For a read that somebody waits for all its time counts; of another I/O, which
+ * may have stood behind others, or is sent again elsewhere, that on this connection. */
 static bool is_overdue(const struct link *link, uint64_t now_ms)
 {
     for (unsigned i = 0; i < LINK_REQUESTS_MAX; i++) {
@@ -424,8 +424,7 @@ static bool is_overdue(const struct link *link, uint64_t now_ms)
 
         if (!request->io)
             continue;
-        uint64_t since =
-            request->io->op == BACKING_READ ? request->io->since_ms : request->sent_ms;
+        uint64_t since = request->io->urgent ? request->io->since_ms : request->sent_ms;
         if (now_ms >= since + link->shared->timeout_ms)
             return true;
     }

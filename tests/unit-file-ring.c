@@ -252,6 +252,20 @@ START_TEST(read_that_finds_it_busy_is_done_when_it_is_not)
 }
 END_TEST
 
+/* Nothing completes that would wake the loop, and nobody submits anything else. */
+START_TEST(what_the_kernel_refuses_more_than_once_is_submitted_in_the_end)
+{
+    harness_fail(GATE_FILE_SUBMIT, 1, true, -EAGAIN);
+    feed();
+    submit(&first, false);
+    for (unsigned i = 0; i < 3; i++)
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    ck_assert(harness_fail_end());
+    run_loop_for(&first);
+    ck_assert_int_eq(first.answers, 1);
+}
+END_TEST
+
 /* -- Many at a time, and a loop that runs. -- */
 
 #define READERS 4
@@ -303,4 +317,5 @@ HARNESS_MAIN_WITH("unit-file-ring", setup, teardown, who_waits_completes_its_rea
                   read_that_comes_while_another_waits_is_completed_by_it_or_the_loop,
                   each_read_of_several_threads_is_answered_once,
                   file_that_is_busy_for_ever_is_an_error_in_the_end,
-                  read_that_finds_it_busy_is_done_when_it_is_not)
+                  read_that_finds_it_busy_is_done_when_it_is_not,
+                  what_the_kernel_refuses_more_than_once_is_submitted_in_the_end)
