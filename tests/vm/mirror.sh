@@ -33,8 +33,9 @@ on_mark() {
     kill_server 1
 }
 
-serve_zslot 512M
-serve_zslot 512M
+# With room for what is in RAM and on the swap space at the same time.
+serve_zslot "$(long 768M 512M)"
+serve_zslot "$(long 768M 512M)"
 boot
 must_pass
 end_zslot 0
