@@ -336,8 +336,13 @@ int segment_add_stored(struct segment *segment, slot_t slot, address_t old, char
     if (!slot_lock(&parts->slots, slot, SLOT_INSPECT, &content))
         return -EAGAIN;
     if (content.state == SLOT_STORED && content.ref == old.value) {
-        /* Live, and so whole: what is not is lost, and stays where it is to say so. */
-        if (object_holds(set->seed, (uint32_t)slot, content.codec, content.length,
+        const struct object_header *header =
+            (const struct object_header *)(block + address_offset(old));
+
+        /* Live, and so whole and the one that the slot refers to: what is not is lost, and stays where it is to
+         * say so. */
+        if (address_has_checksum(old, content.length, header->checksum) &&
+            object_holds(set->seed, (uint32_t)slot, content.codec, content.length,
                          view)) {
             to = find_room(segment, content.length);
             r = to < SEGMENT_BLOCKS ? 0 : -ENOSPC;

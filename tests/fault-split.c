@@ -311,25 +311,85 @@ START_TEST(cleaner_moves_what_is_left_of_split_objects)
 END_TEST
 
 /* Where it is damaged, an object stays in two blocks, and is EIO for ever and nothing else. */
-START_TEST(cleaner_does_not_move_a_split_object_with_a_damaged_rest)
+#define DAMAGED_PAGES 1560u
+#define KEPT(page) ((page) % 3 == 0)
+
+/* Every object that is kept and split, with a bit of its rest turned; RESEALED: with headers as an earlier one of the
+ * same page and length in the same place would have them. */
+static struct damaged {
+    unsigned page;
+    unsigned char *head, *rest;
+    struct object_header headers[2];
+} damaged[DAMAGED_PAGES];
+static unsigned damaged_count;
+
+static void damage(struct damaged *one, unsigned block, bool resealed)
 {
-    const unsigned pages = 1560;
+    unsigned char *before = stored_block(block - 1);
+    uint64_t key = backing_seed(((struct backing_header *)stored_block(0))->identity);
+    struct object_header *head;
 
+    *one = (struct damaged){.page = block_at(block)->slot,
+                            .head = find_head(block - 1),
+                            .rest = stored_block(block)};
+    head = (struct object_header *)one->head;
+    ck_assert_uint_eq(head->slot, one->page);
+    one->headers[0] = *head;
+    one->headers[1] = *block_at(block);
+    one->rest[sizeof *head] ^= 1;
+    if (resealed)
+        object_headers_make(key, one->page, head->codec, head->length,
+                            (struct object_view){(char *)before, (char *)one->rest,
+                                                 (uint32_t)(one->head - before)});
+}
+
+static void mend(const struct damaged *one)
+{
+    one->rest[sizeof one->headers[0]] ^= 1;
+    memcpy(one->head, &one->headers[0], sizeof one->headers[0]);
+    memcpy(one->rest, &one->headers[1], sizeof one->headers[1]);
+}
+
+/* They stay where they are, to say that they are lost: the cleaner's copy would get a checksum of its own. */
+static void clean_among_damaged_objects(bool resealed)
+{
     open_store(SMALL_STORE);
-    store_all(pages, 2100);
-    unsigned char *rest = stored_block(find_rest());
-    unsigned page = ((struct object_header *)rest)->slot;
+    store_all(DAMAGED_PAGES, 2100);
+    damaged_count = 0;
+    for (unsigned block = 2; block < SMALL_STORE / BLOCK_BYTES; block++)
+        if (block_at(block)->is_rest && KEPT(block_at(block)->slot)) {
+            struct damaged *one = &damaged[damaged_count];
 
-    rest[sizeof(struct object_header)] ^= 1;
-    for (unsigned i = 0; i < pages; i++)
-        if (i % 3 != page % 3)
+            damage(one, block, resealed);
+            if (stored_read_page(one->page) == -EIO)
+                damaged_count++;
+            else
+                mend(one); /* what an eviction left that was not the last */
+        }
+    ck_assert_uint_gt(damaged_count, 100);
+    for (unsigned i = 0; i < DAMAGED_PAGES; i++)
+        if (!KEPT(i))
             model_trim_both(&model, volume, i * PAGE, PAGE);
     for (unsigned i = 0; i < 20; i++)
         stored_write_back();
     ck_assert_uint_gt(stored_stat(STAT_blocks_cleaned), 0);
-    ck_assert_int_eq(stored_read_page(page), -EIO);
-    rest[sizeof(struct object_header)] ^= 1;
-    ck_assert_int_eq(stored_read_page(page), 0);
+    for (unsigned i = 0; i < damaged_count; i++) {
+        ck_assert_int_eq(stored_read_page(damaged[i].page), -EIO);
+        mend(&damaged[i]);
+        ck_assert_int_eq(stored_read_page(damaged[i].page), 0);
+    }
+}
+
+START_TEST(cleaner_does_not_move_a_split_object_with_a_damaged_rest)
+{
+    clean_among_damaged_objects(false);
+}
+END_TEST
+
+/* As when a write is lost, or an elder one comes late. */
+START_TEST(cleaner_does_not_move_an_earlier_split_object_of_the_same_page)
+{
+    clean_among_damaged_objects(true);
 }
 END_TEST
 
@@ -439,6 +499,7 @@ HARNESS_MAIN_WITH(
     trim_of_a_page_while_both_its_blocks_are_read_frees_both,
     cleaner_moves_what_is_left_of_split_objects,
     cleaner_does_not_move_a_split_object_with_a_damaged_rest,
+    cleaner_does_not_move_an_earlier_split_object_of_the_same_page,
     overwrites_of_a_store_that_is_nearly_full_find_room_and_lose_nothing,
     cleaner_goes_on_when_what_is_written_needs_no_splitting_any_more,
     writeback_is_refused_where_cleaning_makes_no_room,
