@@ -16,6 +16,10 @@
 _Static_assert(LOOK_BYTES <= CONNECTION_IN_BYTES && LOOK_BYTES <= REACTOR_SCRATCH_BYTES,
                "there is room for it");
 
+/* What a client has sent with TLS before it closed is received in so many pieces at most: more than the smallest records of
+ * as many requests as there is room for. */
+#define REST_PIECES_MAX 256u
+
 /* Where to, and how much. */
 static uint32_t room_to_receive(struct connection *connection, uint8_t **to)
 {
@@ -133,7 +137,7 @@ enum input_result input_receive(struct connection *connection, bool is_told)
 
 void input_take_rest(struct connection *connection)
 {
-    for (;;) {
+    for (unsigned i = 0; i < REST_PIECES_MAX; i++) {
         uint8_t *to;
         uint32_t room = room_to_receive(connection, &to);
         ssize_t got = room > 0 ? receive_some(connection, to, room) : 0;

@@ -30,7 +30,9 @@ struct tls_session {
     bool is_established;
     bool has_ended;       /* there will be no more input */
     bool is_sending;      /* a record is under way that the socket did not take */
-    size_t sending_bytes; /* of data in it */
+    size_t sending_bytes; /* of data in it, if that is as much as was given */
+    size_t
+        proven_bytes; /* the most that a record has had, which the client may have bounded */
 };
 
 /* -- What both sides are known by. -- */
@@ -270,7 +272,10 @@ ssize_t tls_send(struct tls_session *session, const struct iovec *pieces, int co
         return -EAGAIN;
     /* Behind the record GnuTLS has sent the new keys that the client asked for meanwhile, and then found nothing to
      * send. */
-    if (goes_on && sent == GNUTLS_E_INVALID_REQUEST)
+    if (goes_on && sent == GNUTLS_E_INVALID_REQUEST &&
+        session->sending_bytes <= session->proven_bytes)
         return (ssize_t)session->sending_bytes;
+    if (sent > 0 && (size_t)sent > session->proven_bytes)
+        session->proven_bytes = (size_t)sent;
     return sent > 0 ? sent : -EPIPE;
 }
