@@ -221,14 +221,15 @@ static int make_swap(struct why *why)
 
 /* is_used_meanwhile: somebody has begun to use the new device, such as a manager of the system that found its name in a
  * table, and would lose it */
-static bool is_used_meanwhile(struct why *why)
+static bool is_used_meanwhile(bool is_looked_after, struct why *why)
 {
     const struct why first = *why;
     struct why used;
 
     if (in_use_check(arguments.index, &used) == 0)
         return false;
-    why_set(why, "%.100s; it stays connected: %.100s", first.sentence, used.sentence);
+    why_set(why, "%.100s; it stays connected: %.100s%s", first.sentence, used.sentence,
+            is_looked_after ? "" : "; look after it with --adopt");
     return true;
 }
 
@@ -258,17 +259,18 @@ static int attach(struct why *why)
     if (arguments.adopt ? adopt_device(&keep, first, why)
                         : connect_device(&kernel, &keep, first, why))
         return -1;
-    const bool is_there = wait_until(true, why) == 0;
-    keep.connected_by = kernel_connected_by(arguments.index);
+    keep.connection = wait_until(true, why) ? 0 : kernel_connection(arguments.index);
+    if (keep.connection == 0)
+        why_set(why, "%s is not connected", device);
     /* Before anybody may have to adopt it. */
     const bool is_noted =
-        is_there && export_note_write(arguments.index, &keep.export_info, why) == 0;
+        keep.connection > 0 &&
+        export_note_write(arguments.index, &keep.export_info, why) == 0;
     const pid_t resident = is_noted ? start_resident(&keep, lock, why) : -1;
-    if (resident > 0 &&
-        (!arguments.swap || arguments.adopt || make_swap(why) == 0))
+    if (resident > 0 && (!arguments.swap || arguments.adopt || make_swap(why) == 0))
         return 0;
     struct why ignored;
-    if (!arguments.adopt && resident > 0 && is_used_meanwhile(why))
+    if (!arguments.adopt && is_used_meanwhile(resident > 0, why))
         return -1;
     /* It has the same netlink sockets: it must be gone. */
     if (resident > 0 && kill(resident, SIGTERM) == 0)

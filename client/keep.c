@@ -23,10 +23,13 @@ static uint64_t now_ms(void)
     return now.tv_sec * 1000ull + now.tv_nsec / 1000000;
 }
 
-/* is_ours: the device is connected, and nobody has disconnected it and connected it to something else */
+/* is_ours: the device is connected, and nobody has disconnected it and connected it to something else, as far as
+ * can be told */
 static bool is_ours(const struct keep *keep)
 {
-    return kernel_connected_by(keep->index) == keep->connected_by;
+    const uint64_t now = kernel_connection(keep->index);
+
+    return now == keep->connection || now == KERNEL_UNKNOWN;
 }
 
 /* connect_one: a link in the place of a dead one */
@@ -91,6 +94,8 @@ static enum outcome reconnect(struct keep *keep)
     const uint64_t since = now_ms();
     struct why said = {""};
     struct why why;
+    unsigned made = 0;
+    bool was_away = false;
 
     resident_log("%u of %u connections lost", keep->dead, keep->connections);
     if (keep->connected_ms == 0 || since - keep->connected_ms >= KEEP_HOLDS_MS)
@@ -98,18 +103,28 @@ static enum outcome reconnect(struct keep *keep)
     else
         wait_longer(keep);
     while (keep->dead > 0) {
+        /* They die as fast as they are made. */
+        if (made == keep->connections) {
+            made = 0;
+            wait_longer(keep);
+        }
         switch (connect_one(keep, &why)) {
         case GONE:
             return GONE;
         case CONNECTED:
             keep->dead--;
+            made++;
             keep->connected_ms = now_ms();
+            if (was_away)
+                keep->delay_ms = KEEP_DELAY_MIN_MS;
+            was_away = false;
             break;
         case AGAIN:
             /* Each reason once, or the log would be full of it. */
             if (strcmp(why.sentence, said.sentence))
                 resident_log("%s", why.sentence);
             said = why;
+            was_away = true;
             wait_longer(keep);
             if (!is_ours(keep))
                 return GONE;

@@ -11,8 +11,8 @@
  *   any               --the device is disconnected, or
  *                       somebody else has connected it-->   the end
  *
- * A link that dies within some seconds counts as an attempt that has failed: a server that negotiates and then hangs
- * up is not dialled without a pause.
+ * A link that dies within some seconds after one was made counts as an attempt that has failed: a server that negotiates
+ * and then hangs up is not dialled without a pause.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -36,7 +36,7 @@ struct keep {
     uint32_t index;
     unsigned connections;
     unsigned dead;         /* how many links have to be made again */
-    uint64_t connected_by; /* kernel_connected_by() at the start */
+    uint64_t connection;   /* kernel_connection() at the start */
     uint64_t connected_ms; /* when a link was made last; 0: not by this process */
     int delay_ms;          /* before the next attempt, if that does not hold */
 };

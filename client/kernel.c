@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MESSAGE_BYTES = 8192 };
@@ -264,25 +265,25 @@ bool kernel_is_connected(uint32_t index)
     return access(sysfs(index, "pid"), F_OK) == 0;
 }
 
-/* number_of: 0 if there is none */
-static uint64_t number_of(uint32_t index, const char *attribute)
+/* The file is made with each connection.  (What is in it is the number of the process that made it, which some
+ * kernels read from a process that has ended.) */
+uint64_t kernel_connection(uint32_t index)
+{
+    struct stat file;
+
+    if (stat(sysfs(index, "pid"), &file) == 0)
+        return file.st_ino;
+    return errno == ENOENT || errno == ENOTDIR || errno == ENODEV ? 0 : KERNEL_UNKNOWN;
+}
+
+uint64_t kernel_size_bytes(uint32_t index)
 {
     char text[32] = "";
-    const int fd = open(sysfs(index, attribute), O_RDONLY | O_CLOEXEC);
+    const int fd = open(sysfs(index, "size"), O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return 0;
     const ssize_t length = read(fd, text, sizeof text - 1);
     close(fd);
-    return length > 0 ? strtoull(text, NULL, 10) : 0;
-}
-
-uint64_t kernel_connected_by(uint32_t index)
-{
-    return number_of(index, "pid");
-}
-
-uint64_t kernel_size_bytes(uint32_t index)
-{
-    return number_of(index, "size") * 512;
+    return length > 0 ? strtoull(text, NULL, 10) * 512 : 0;
 }

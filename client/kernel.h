@@ -56,9 +56,10 @@ int kernel_dead_links(struct kernel *kernel, uint32_t index);
 bool kernel_has_device(uint32_t index);
 bool kernel_is_connected(uint32_t index);
 
-/* Which process connected it, 0 if it is not connected: another number tells that somebody has disconnected it and
- * connected it to something else. */
-uint64_t kernel_connected_by(uint32_t index);
+/* A number that the device has for as long as it is connected, 0 if it is not: another one tells that somebody has
+ * disconnected it and connected it to something else. */
+#define KERNEL_UNKNOWN UINT64_MAX
+uint64_t kernel_connection(uint32_t index);
 uint64_t kernel_size_bytes(uint32_t index);
 
 #endif
