@@ -10,7 +10,8 @@
  *
  * Reads go before all else, since each is somebody's page fault.
  *
- * An I/O waits for TIMEOUT_MS, on its way or for a connection, and is -EIO then.  But not
+ * An I/O waits for TIMEOUT_MS, on its way or for a connection, and is -EIO then; one that is not urgent, as long as that
+ * each for the one and the other.  But not
  * a write or a discard that a server may have: it is sent until a server answers.  Were
  * it called failed, its segment would be filled with something else, and a server that
  * hung, and had the old request all the time, could carry it out over the new one.  The
