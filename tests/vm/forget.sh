@@ -29,12 +29,12 @@ guest() {
     let_go 0
 }
 
-# cut_connections: by the end of the processes that relay them to the server
+# cut_connections: by the end of the processes that relay them to the server; others come and go meanwhile
 cut_connections() {
     local file
     grep -lsF "UNIX-CONNECT:$socket" /proc/[0-9]*/cmdline | while read -r file; do
-        [[ $(tr '\0' ' ' <"$file") != "socat "* ]] || kill "$(basename "$(dirname "$file")")"
-    done
+        [[ $(tr '\0' ' ' 2>/dev/null <"$file") != "socat "* ]] || kill "$(basename "$(dirname "$file")")" || true
+    done 2>/dev/null || true
 }
 
 on_mark() {
