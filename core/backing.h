@@ -101,6 +101,7 @@ struct backing {
     /* Whose header was on it when it was opened. */
     bool has_identity;
     unsigned char identity[BACKING_IDENTITY_BYTES];
+    uint32_t format;
 
     /* A write may still be carried out when the process that submitted it is no more, and
      * another has opened the store. */

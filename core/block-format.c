@@ -27,14 +27,16 @@ void backing_header_make(struct backing_header *header, const unsigned char *ide
 bool backing_header_is_ours(const struct backing_header *header)
 {
     return memcmp(header->magic, backing_magic, sizeof header->magic) == 0 &&
-           header->format == BACKING_FORMAT && header->block_bytes == BLOCK_BYTES &&
+           (header->format == BACKING_FORMAT ||
+            header->format == BACKING_FORMAT_HEADS_FIRST) &&
+           header->block_bytes == BLOCK_BYTES &&
            header->checksum ==
                XXH3_64bits(header, offsetof(struct backing_header, checksum));
 }
 
-uint64_t backing_seed(const unsigned char *identity)
+struct seal backing_seal(const unsigned char *identity, uint32_t format)
 {
-    return XXH3_64bits(identity, BACKING_IDENTITY_BYTES);
+    return (struct seal){XXH3_64bits(identity, BACKING_IDENTITY_BYTES), format};
 }
 
 void backing_note_start(struct backing *backing, const void *start, size_t bytes)
@@ -45,8 +47,10 @@ void backing_note_start(struct backing *backing, const void *start, size_t bytes
         return;
     memcpy(&header, start, sizeof header);
     backing->has_identity = backing_header_is_ours(&header);
-    if (backing->has_identity)
-        memcpy(backing->identity, header.identity, sizeof backing->identity);
+    if (!backing->has_identity)
+        return;
+    memcpy(backing->identity, header.identity, sizeof backing->identity);
+    backing->format = header.format;
 }
 
 /* Of the LENGTH bytes behind HEADER. */
@@ -72,44 +76,60 @@ static struct object_header *head_of(struct object_view view)
     return (struct object_header *)(view.block + view.offset);
 }
 
-void object_headers_make(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
-                         struct object_view view)
+static struct object_header rest_header(const struct object_header *head,
+                                        uint16_t rest_length)
 {
-    struct object_parts parts = object_parts_at(view.offset, length);
-    struct object_header *head = head_of(view);
-    uint64_t head_seed = seed;
-
-    if (parts.rest_bytes > 0) {
-        struct object_header *rest = (struct object_header *)view.rest;
-        uint16_t rest_length = (uint16_t)(length - parts.head_length);
-
-        *rest = (struct object_header){
-            .slot = slot, .length = rest_length, .codec = codec, .is_rest = 1};
-        rest->checksum = part_checksum(seed, rest, rest_length);
-        head_seed ^= rest->checksum;
-    }
-    *head = (struct object_header){.slot = slot, .length = length, .codec = codec};
-    head->checksum = part_checksum(head_seed, head, parts.head_length);
+    return (struct object_header){
+        .slot = head->slot, .length = rest_length, .codec = head->codec, .is_rest = 1};
 }
 
-bool object_holds(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
+void object_headers_make(struct seal seal, uint32_t slot, uint8_t codec,
+                         uint16_t length, struct object_view view)
+{
+    const bool heads_first = seal.format == BACKING_FORMAT_HEADS_FIRST;
+    struct object_parts parts = object_parts_at(view.offset, length);
+    struct object_header *head = head_of(view);
+    uint64_t head_seed = seal.seed, rest_seed = seal.seed;
+
+    *head = (struct object_header){.slot = slot, .length = length, .codec = codec};
+    if (heads_first || parts.rest_bytes == 0)
+        head->checksum = part_checksum(head_seed, head, parts.head_length);
+    if (parts.rest_bytes == 0)
+        return;
+    struct object_header *rest = (struct object_header *)view.rest;
+    uint16_t rest_length = (uint16_t)(length - parts.head_length);
+
+    *rest = rest_header(head, rest_length);
+    if (heads_first)
+        rest_seed ^= head->checksum;
+    rest->checksum = part_checksum(rest_seed, rest, rest_length);
+    if (!heads_first)
+        head->checksum =
+            part_checksum(head_seed ^ rest->checksum, head, parts.head_length);
+}
+
+bool object_holds(struct seal seal, uint32_t slot, uint8_t codec, uint16_t length,
                   struct object_view view)
 {
+    const bool heads_first = seal.format == BACKING_FORMAT_HEADS_FIRST;
     struct object_parts parts = object_parts_at(view.offset, length);
+    const struct object_header *head = head_of(view);
     struct object_header expected = {.slot = slot, .length = length, .codec = codec};
-    uint64_t head_seed = seed;
+    uint64_t head_seed = seal.seed, rest_seed = seal.seed;
 
     if (parts.rest_bytes > 0) {
         const struct object_header *rest = (struct object_header *)view.rest;
         uint16_t rest_length = (uint16_t)(length - parts.head_length);
-        struct object_header expected_rest = {
-            .slot = slot, .length = rest_length, .codec = codec, .is_rest = 1};
 
-        if (!part_holds(seed, rest, expected_rest, rest_length))
+        if (heads_first)
+            rest_seed ^= head->checksum;
+        else
+            head_seed ^= rest->checksum;
+        if (!part_holds(rest_seed, rest, rest_header(&expected, rest_length),
+                        rest_length))
             return false;
-        head_seed ^= rest->checksum;
     }
-    return part_holds(head_seed, head_of(view), expected, parts.head_length);
+    return part_holds(head_seed, head, expected, parts.head_length);
 }
 
 const void *object_join(uint16_t length, struct object_view view, void *to)
@@ -124,7 +144,7 @@ const void *object_join(uint16_t length, struct object_view view, void *to)
     return to;
 }
 
-uint32_t raw_page_checksum(uint64_t seed, uint32_t slot, const void *page)
+uint32_t raw_page_checksum(struct seal seal, uint32_t slot, const void *page)
 {
-    return (uint32_t)XXH3_64bits_withSeed(page, BLOCK_BYTES, seed ^ slot);
+    return (uint32_t)XXH3_64bits_withSeed(page, BLOCK_BYTES, seal.seed ^ slot);
 }

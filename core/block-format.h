@@ -44,6 +44,10 @@
 #define BACKING_BYTES_MIN (1024 * BLOCK_BYTES)
 #define BACKING_FORMAT 2
 
+/* Of a store from before: the checksum of a split object's head is of the head alone, and that of the rest is seeded
+ * with it.  Such a store is gone on with as it is. */
+#define BACKING_FORMAT_HEADS_FIRST 1
+
 struct backing_header {
     char magic[8];
     uint32_t format;
@@ -187,8 +191,13 @@ static inline bool address_has_checksum(address_t address, uint32_t length,
 void backing_header_make(struct backing_header *header, const unsigned char *identity);
 bool backing_header_is_ours(const struct backing_header *header);
 
-/* What tells this store's objects from another's. */
-uint64_t backing_seed(const unsigned char *identity);
+/* What tells a store's objects from another's, and how their checksums are made. */
+struct seal {
+    uint64_t seed;
+    uint32_t format;
+};
+
+struct seal backing_seal(const unsigned char *identity, uint32_t format);
 
 /* Sees whether the BYTES at the beginning of BACKING are a header, and notes whose. */
 void backing_note_start(struct backing *backing, const void *start, size_t bytes);
@@ -200,16 +209,16 @@ struct object_view {
 };
 
 /* Makes the headers of an object whose bytes are in place. */
-void object_headers_make(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
-                         struct object_view view);
+void object_headers_make(struct seal seal, uint32_t slot, uint8_t codec,
+                         uint16_t length, struct object_view view);
 
 /* Whether it is the object of SLOT, and whole. */
-bool object_holds(uint64_t seed, uint32_t slot, uint8_t codec, uint16_t length,
+bool object_holds(struct seal seal, uint32_t slot, uint8_t codec, uint16_t length,
                   struct object_view view);
 
 /* Its bytes: where they are, or if it is split, joined at TO, which may be where they begin. */
 const void *object_join(uint16_t length, struct object_view view, void *to);
 
-uint32_t raw_page_checksum(uint64_t seed, uint32_t slot, const void *page);
+uint32_t raw_page_checksum(struct seal seal, uint32_t slot, const void *page);
 
 #endif

@@ -74,12 +74,12 @@ static address_t address_of(const struct fetch *fetch)
 static int verify(struct fetch *fetch)
 {
     const struct slot_content *content = &fetch->ticket.content;
-    uint64_t seed = fetch->table->seed;
+    struct seal seal = fetch->table->seal;
     uint32_t slot = (uint32_t)fetch->ticket.slot;
 
     if (content->length == BLOCK_BYTES) {
         fetch->object = fetch->buffer;
-        return raw_page_checksum(seed, slot, fetch->object) ==
+        return raw_page_checksum(seal, slot, fetch->object) ==
                        address_checksum(address_of(fetch))
                    ? 0
                    : -EIO;
@@ -92,7 +92,7 @@ static int verify(struct fetch *fetch)
     struct object_header *header = (struct object_header *)(view.block + view.offset);
 
     if (!address_has_checksum(address_of(fetch), content->length, header->checksum) ||
-        !object_holds(seed, slot, content->codec, content->length, view))
+        !object_holds(seal, slot, content->codec, content->length, view))
         return -EIO;
     fetch->object = object_join(content->length, view, header + 1);
     return 0;

@@ -52,7 +52,7 @@ struct fetch_table {
     struct parts *parts;
     struct space *space;
     struct backing *backing;
-    uint64_t seed;        /* of the store's checksums */
+    struct seal seal;     /* of the store's checksums */
     struct region region; /* the buffers, two blocks each */
 
     struct lock lock;

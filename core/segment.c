@@ -342,7 +342,7 @@ int segment_add_stored(struct segment *segment, slot_t slot, address_t old, char
         /* Live, and so whole and the one that the slot refers to: what is not is lost, and stays where it is to
          * say so. */
         if (address_has_checksum(old, content.length, header->checksum) &&
-            object_holds(set->seed, (uint32_t)slot, content.codec, content.length,
+            object_holds(set->seal, (uint32_t)slot, content.codec, content.length,
                          view)) {
             to = find_room(segment, content.length);
             r = to < SEGMENT_BLOCKS ? 0 : -ENOSPC;
@@ -370,7 +370,7 @@ static address_t address_of(const struct segment *segment,
 
     if (length == BLOCK_BYTES)
         return address_of_raw_page(
-            block, raw_page_checksum(segment->set->seed, (uint32_t)ticket->slot, at));
+            block, raw_page_checksum(segment->set->seal, (uint32_t)ticket->slot, at));
     uint64_t checksum = ((const struct object_header *)at)->checksum;
     return object_parts_at(object->offset, length).rest_bytes > 0
                ? address_make_split(block, segment->number[object->block + 1],
@@ -394,7 +394,7 @@ static void seal(struct segment *segment)
         const struct slot_ticket *ticket = &segment->table[i].ticket;
 
         if (ticket->content.length < BLOCK_BYTES)
-            object_headers_make(segment->set->seed, (uint32_t)ticket->slot,
+            object_headers_make(segment->set->seal, (uint32_t)ticket->slot,
                                 ticket->content.codec, ticket->content.length,
                                 view_of(segment, &segment->table[i]));
     }

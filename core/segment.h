@@ -96,7 +96,7 @@ struct segment_set {
     struct parts *parts;
     struct backing *backing;
     struct space *space;
-    uint64_t seed; /* of the store's checksums */
+    struct seal seal; /* of the store's checksums */
 
     struct region region;
     char *joined; /* a split object on its way from elsewhere */

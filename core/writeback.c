@@ -117,9 +117,10 @@ static void on_header_written(struct backing_io *io, int result)
     evict_again_soon(writeback);
 }
 
-static void set_identity(struct writeback *writeback, const unsigned char *identity)
+static void set_identity(struct writeback *writeback, const unsigned char *identity,
+                         uint32_t format)
 {
-    writeback->segments.seed = writeback->fetches.seed = backing_seed(identity);
+    writeback->segments.seal = writeback->fetches.seal = backing_seal(identity, format);
 }
 
 /* Until it has landed a header may land at any moment, even when this process is no more: the
@@ -139,7 +140,7 @@ static void write_header(struct writeback *writeback)
         (struct backing_header *)writeback->cleaner.region.base;
     int r = make_header(writeback->parts->state, header);
 
-    set_identity(writeback, header->identity);
+    set_identity(writeback, header->identity, header->format);
     writeback->header_io = (struct backing_io){
         .op = BACKING_WRITE,
         .offset = 0,
@@ -340,7 +341,8 @@ int writeback_prepare(struct writeback *writeback)
         if (noted < 0)
             return noted;
         space_adopt_begin(&writeback->space);
-        set_identity(writeback, writeback->backing->identity);
+        set_identity(writeback, writeback->backing->identity,
+                     writeback->backing->format);
         writeback->ready = true;
     }
     return 0;

@@ -207,7 +207,7 @@ END_TEST
 /* Where PAGE's object is; it has a header that holds for no other. */
 static unsigned char *find_object(uint32_t page)
 {
-    uint64_t seed = backing_seed(((struct backing_header *)stored_block(0))->identity);
+    struct seal seal = stored_seal();
 
     for (uint64_t at = BLOCK_BYTES; at < SMALL_STORE - 2 * PAGE; at += 8) {
         unsigned char *bytes = faulty_bytes(faulty) + at;
@@ -217,7 +217,7 @@ static unsigned char *find_object(uint32_t page)
 
         if (header->slot == page && header->length > 0 && header->length <= PAGE &&
             object_parts_at(view.offset, header->length).rest_bytes == 0 &&
-            object_holds(seed, page, header->codec, header->length, view))
+            object_holds(seal, page, header->codec, header->length, view))
             return bytes + sizeof *header;
     }
     ck_abort_msg("page %u is nowhere", page);

@@ -124,6 +124,8 @@ START_TEST(bit_flip_anywhere_in_a_split_object_is_eio_and_never_wrong_data)
 }
 END_TEST
 
+static const struct seal seal = {.seed = 7, .format = BACKING_FORMAT};
+
 /* As when one of two writes is lost. */
 START_TEST(rest_of_an_earlier_object_of_the_same_page_does_not_hold)
 {
@@ -138,13 +140,34 @@ START_TEST(rest_of_an_earlier_object_of_the_same_page_does_not_hold)
         memset(newer, head, BLOCK_BYTES);
         memset(newer + BLOCK_BYTES, 2, BLOCK_BYTES);
         new.rest = newer + BLOCK_BYTES;
-        object_headers_make(7, 5, CODEC_LZ4, length, old);
-        object_headers_make(7, 5, CODEC_LZ4, length, new);
-        ck_assert(object_holds(7, 5, CODEC_LZ4, length, old));
-        ck_assert(object_holds(7, 5, CODEC_LZ4, length, new));
+        object_headers_make(seal, 5, CODEC_LZ4, length, old);
+        object_headers_make(seal, 5, CODEC_LZ4, length, new);
+        ck_assert(object_holds(seal, 5, CODEC_LZ4, length, old));
+        ck_assert(object_holds(seal, 5, CODEC_LZ4, length, new));
         new.rest = old.rest;
-        ck_assert(!object_holds(7, 5, CODEC_LZ4, length, new));
+        ck_assert(!object_holds(seal, 5, CODEC_LZ4, length, new));
     }
+}
+END_TEST
+
+/* A store from before goes on as it is. */
+START_TEST(split_object_of_a_store_of_the_former_format_holds)
+{
+    static char blocks[2 * BLOCK_BYTES];
+    const struct seal former = {.seed = 7, .format = BACKING_FORMAT_HEADS_FIRST};
+    const struct object_view view = {blocks, blocks + BLOCK_BYTES, 2000};
+
+    object_headers_make(former, 5, CODEC_LZ4, 3000, view);
+    ck_assert(object_holds(former, 5, CODEC_LZ4, 3000, view));
+    ck_assert(!object_holds(seal, 5, CODEC_LZ4, 3000, view));
+    for (unsigned i = 0; i < 2; i++) {
+        char *byte = blocks + BLOCK_BYTES - 1 + i * (sizeof(struct object_header) + 1);
+
+        *byte ^= 1;
+        ck_assert(!object_holds(former, 5, CODEC_LZ4, 3000, view));
+        *byte ^= 1;
+    }
+    ck_assert(object_holds(former, 5, CODEC_LZ4, 3000, view));
 }
 END_TEST
 
@@ -160,7 +183,7 @@ START_TEST(address_of_a_split_object_is_of_all_its_bytes)
 
         memset(view.block, 1, BLOCK_BYTES);
         memset(view.rest, 1 + (int)i, BLOCK_BYTES);
-        object_headers_make(7, 5, CODEC_LZ4, length, view);
+        object_headers_make(seal, 5, CODEC_LZ4, length, view);
         addresses[i] = address_make_split(
             8, 9, 2000, ((struct object_header *)(view.block + 2000))->checksum);
     }
@@ -326,7 +349,6 @@ static unsigned damaged_count;
 static void damage(struct damaged *one, unsigned block, bool resealed)
 {
     unsigned char *before = stored_block(block - 1);
-    uint64_t key = backing_seed(((struct backing_header *)stored_block(0))->identity);
     struct object_header *head;
 
     *one = (struct damaged){.page = block_at(block)->slot,
@@ -338,7 +360,7 @@ static void damage(struct damaged *one, unsigned block, bool resealed)
     one->headers[1] = *block_at(block);
     one->rest[sizeof *head] ^= 1;
     if (resealed)
-        object_headers_make(key, one->page, head->codec, head->length,
+        object_headers_make(stored_seal(), one->page, head->codec, head->length,
                             (struct object_view){(char *)before, (char *)one->rest,
                                                  (uint32_t)(one->head - before)});
 }
@@ -494,6 +516,7 @@ HARNESS_MAIN_WITH(
     objects_of_one_length_leave_little_of_their_blocks_unused,
     bit_flip_anywhere_in_a_split_object_is_eio_and_never_wrong_data,
     rest_of_an_earlier_object_of_the_same_page_does_not_hold,
+    split_object_of_a_store_of_the_former_format_holds,
     address_of_a_split_object_is_of_all_its_bytes,
     page_in_two_blocks_is_eio_while_one_of_them_cannot_be_read,
     trim_of_a_page_while_both_its_blocks_are_read_frees_both,

@@ -97,6 +97,13 @@ unsigned char *stored_block(unsigned number)
     return faulty_bytes(faulty) + (uint64_t)number * BLOCK_BYTES;
 }
 
+struct seal stored_seal(void)
+{
+    const struct backing_header *header = (struct backing_header *)stored_block(0);
+
+    return backing_seal(header->identity, header->format);
+}
+
 void stored_write_anew(unsigned from, unsigned step)
 {
     unsigned char page[PAGE];

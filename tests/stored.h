@@ -57,4 +57,7 @@ void stored_write_and_read(void *opaque);
 
 unsigned char *stored_block(unsigned number);
 
+/* What seals its objects. */
+struct seal stored_seal(void);
+
 #endif
