@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # io-state-kept.sh - states of earlier releases open, and have every page, for ever
 #
-# Each tests/data/state-FORMAT.tar.zst holds the directory of a state whose server was killed, its
-# backing store, and the checksum of the disk of 2 MiB.  One is added with every new format, and none
-# is ever taken away.  They are unpacked on a tmpfs: elsewhere a state ends with the system it was made under.
+# Each tests/data/state-FORMAT*.tar.zst holds the directory of a state whose server was killed, its
+# backing store, and the checksum of the disk of 2 MiB; two of them have split objects, in stores of either format.  One is
+# added with every new format, and none is ever taken away.  They are unpacked on a tmpfs: elsewhere a state ends with the system it was made under.
 #
 # SPDX-License-Identifier: BSD-3-Clause
 
