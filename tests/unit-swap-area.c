@@ -15,12 +15,13 @@
 
 #define BYTES (4u * MIB)
 
-static char path[] = "/tmp/zslot-swap-XXXXXX";
+static char path[32];
 static int fd;
 static struct why why;
 
 static void set_up(void)
 {
+    strcpy(path, "/tmp/zslot-swap-XXXXXX");
     fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(ftruncate(fd, BYTES), 0);
