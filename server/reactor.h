@@ -36,7 +36,8 @@
 struct workers;
 struct connection;
 
-/* Of all loops: who was given to them so far, and who is there, given and not opened yet or open. */
+/* Of all loops: who was given to them so far, and who is there, given and not opened yet or open.  NOW is the sum of
+ * their connection_count, since no loop sees those of the others. */
 struct reactor_clients {
     _Atomic uint64_t ever;
     _Atomic unsigned now;

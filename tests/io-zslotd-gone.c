@@ -32,23 +32,6 @@ static void tear_down(void)
     harness_close(volume);
 }
 
-static void send_write(int fd, unsigned number)
-{
-    served_request(fd, NBD_CMD_WRITE, number, number * PAGE, PAGE);
-    served_send(fd, pages + number * PAGE, PAGE);
-}
-
-static int enter_and_write(void)
-{
-    int fd = served_connect(0);
-    uint64_t cookie;
-
-    served_enter(fd);
-    send_write(fd, 0);
-    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
-    return fd;
-}
-
 /* Until there are any to receive. */
 static void wait_for_bytes(int fd)
 {
@@ -74,14 +57,14 @@ static void close_behind_a_write(unsigned poll_us, bool leaves_an_answer,
     ck_assert(served_stop());
     served_start(volume, 2, poll_us);
     struct nbd_handle *other = has_another ? served_client(1) : NULL;
-    int fd = enter_and_write();
+    int fd = served_enter_and_write(pages);
 
     if (leaves_an_answer) {
-        send_write(fd, 0);
+        served_send_write(fd, 0, pages);
         wait_for_bytes(fd);
     }
     served_halt(0);
-    send_write(fd, 1);
+    served_send_write(fd, 1, pages + PAGE);
     close(fd);
     write_by_another_loop(other);
     served_resume();

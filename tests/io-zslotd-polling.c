@@ -74,30 +74,12 @@ END_TEST
 
 /* -- Who closes. -- */
 
-/* Whose answer nobody has waited for. */
-static void send_write(int fd, unsigned number)
-{
-    served_request(fd, NBD_CMD_WRITE, number, number * PAGE, PAGE);
-    served_send(fd, pages + number * PAGE, PAGE);
-}
-
-static int enter_and_write(void)
-{
-    int fd = served_connect(0);
-    uint64_t cookie;
-
-    served_enter(fd);
-    send_write(fd, 0);
-    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
-    return fd;
-}
-
 START_TEST(a_client_may_close_while_its_loop_polls_for_it)
 {
     struct nbd_handle *other = served_client(0);
 
     for (unsigned i = 0; i < 200; i++) {
-        int fd = enter_and_write();
+        int fd = served_enter_and_write(pages);
 
         if (i % 2)
             served_request(fd, NBD_CMD_DISC, 0, 0, 0);
@@ -180,7 +162,7 @@ START_TEST(polling_loops_end_at_once)
 {
     for (unsigned turn = 0; turn < 20; turn++) {
         start_again(POLL_US);
-        int fd = enter_and_write();
+        int fd = served_enter_and_write(pages);
         /* While it polls. */
         time_t begun = time(NULL);
         ck_assert(served_stop());

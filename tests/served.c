@@ -233,3 +233,20 @@ uint32_t served_reply(int fd, uint64_t *cookie)
     *cookie = nbd_get64(reply + 8);
     return nbd_get32(reply + 4);
 }
+
+void served_send_write(int fd, uint64_t number, const void *page)
+{
+    served_request(fd, NBD_CMD_WRITE, number, number * PAGE, PAGE);
+    served_send(fd, page, PAGE);
+}
+
+int served_enter_and_write(const void *page)
+{
+    int fd = served_connect(0);
+    uint64_t cookie;
+
+    served_enter(fd);
+    served_send_write(fd, 0, page);
+    ck_assert_uint_eq(served_reply(fd, &cookie), 0);
+    return fd;
+}

@@ -72,6 +72,12 @@ size_t served_make_request(uint8_t *out, uint16_t type, uint64_t cookie,
 void served_request(int fd, uint16_t type, uint64_t cookie, uint64_t offset,
                     uint32_t bytes);
 
+/* A write of page NUMBER, whose answer nobody has waited for. */
+void served_send_write(int fd, uint64_t number, const void *page);
+
+/* A client of the first loop that has written page 0. */
+int served_enter_and_write(const void *page);
+
 /* A simple reply; the error it carries. */
 uint32_t served_reply(int fd, uint64_t *cookie);
 
