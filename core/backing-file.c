@@ -97,15 +97,12 @@ static int check_content(struct file *file, const char *path, bool overwrite,
     backing_note_start(&file->backing, start, (size_t)n);
     if (file->backing.has_identity || overwrite)
         return 0;
-    if (!file->is_device) {
-        if (lseek(file->fd, 0, SEEK_DATA) >= 0)
-            return reason_say(
-                reason, -EEXIST,
-                "backing=%s: the file is not empty and not zslot's; name "
-                "another, or add backing-overwrite=true to lose what is in it",
-                path);
+    /* Those who look for signatures know of none of ours. */
+    if (file->is_device ? backing_later_format(start, (size_t)n) != 0
+                        : lseek(file->fd, 0, SEEK_DATA) >= 0)
+        return backing_refuse_content(path, "the file", start, (size_t)n, reason);
+    if (!file->is_device)
         return 0;
-    }
 
     const char *type = NULL;
     blkid_probe probe = blkid_new_probe();

@@ -4,6 +4,7 @@
 #include "backing.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +45,25 @@ int backing_refuse_small(const char *where, const struct backing_terms *terms,
     return reason_say(reason, -EINVAL,
                       "backing=%s: too small with %s; name one that offers at least %s",
                       where, parse_text_of_size(bytes).text, least.text);
+}
+
+int backing_refuse_content(const char *where, const char *what, const void *start,
+                           size_t bytes, struct reason *reason)
+{
+    uint32_t later = backing_later_format(start, bytes);
+
+    if (later)
+        return reason_say(reason, -EINVAL,
+                          "backing=%s: of format %" PRIu32
+                          ", and this zslot knows format %u; start it with the zslot "
+                          "that made it, or add backing-overwrite=true to lose what is "
+                          "in it",
+                          where, later, BACKING_FORMAT);
+    return reason_say(
+        reason, -EEXIST,
+        "backing=%s: %s is not empty and not zslot's; name another, or add "
+        "backing-overwrite=true to lose what is in it",
+        where, what);
 }
 
 int backing_refuse_large(const char *where, const struct backing_terms *terms,

@@ -156,6 +156,11 @@ struct backing_size_text backing_size_text(const struct backing_terms *terms);
 int backing_refuse_small(const char *where, const struct backing_terms *terms,
                          uint64_t bytes, struct reason *reason);
 
+/* Something is in WHERE, which is WHAT and begins with the BYTES at START.  -EEXIST; -EINVAL: it is
+ * a later zslot's. */
+int backing_refuse_content(const char *where, const char *what, const void *start,
+                           size_t bytes, struct reason *reason);
+
 /* More was given than the BYTES that WHERE has.  -EINVAL. */
 int backing_refuse_large(const char *where, const struct backing_terms *terms,
                          uint64_t bytes, struct reason *reason);

@@ -34,6 +34,19 @@ bool backing_header_is_ours(const struct backing_header *header)
                XXH3_64bits(header, offsetof(struct backing_header, checksum));
 }
 
+uint32_t backing_later_format(const void *start, size_t bytes)
+{
+    struct backing_header header;
+
+    if (bytes < sizeof header)
+        return 0;
+    memcpy(&header, start, sizeof header);
+    return memcmp(header.magic, backing_magic, sizeof header.magic) == 0 &&
+                   header.format > BACKING_FORMAT
+               ? header.format
+               : 0;
+}
+
 struct seal backing_seal(const unsigned char *identity, uint32_t format)
 {
     return (struct seal){XXH3_64bits(identity, BACKING_IDENTITY_BYTES), format};

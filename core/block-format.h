@@ -191,6 +191,10 @@ static inline bool address_has_checksum(address_t address, uint32_t length,
 void backing_header_make(struct backing_header *header, const unsigned char *identity);
 bool backing_header_is_ours(const struct backing_header *header);
 
+/* The format of a later zslot's store that begins with BYTES at START, of whose header only that and
+ * the magic are as here; 0: it is none. */
+uint32_t backing_later_format(const void *start, size_t bytes);
+
 /* What tells a store's objects from another's, and how their checksums are made. */
 struct seal {
     uint64_t seed;

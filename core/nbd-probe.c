@@ -178,10 +178,8 @@ static int check_content(const struct asking *asking, const struct probe *probe)
                 ? ask_status(asking, bytes, &has_data)
                 : look_for_data(asking, bytes, &has_data);
     if (r == 0 && has_data)
-        r = reason_say(asking->reason, -EEXIST,
-                       "backing=%s: the export is not empty and not zslot's; name "
-                       "another, or add backing-overwrite=true to lose what is in it",
-                       asking->uri);
+        r = backing_refuse_content(asking->uri, "the export", probe->start,
+                                   sizeof probe->start, asking->reason);
     return r;
 }
 

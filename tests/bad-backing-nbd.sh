@@ -83,6 +83,9 @@ serve_other data '"thesis" * 1000' size=64M
 refused "backing=$uri" "$socket" "not empty" "backing-overwrite=true"
 served "backing=$uri backing-overwrite=true"
 stop
+serve_other data '"zslotbs" 0 9 9 9 9' size=64M
+refused "backing=$uri" "$socket" "of format 151587081" "start it with the zslot that made it" "backing-overwrite=true"
+stop
 serve_other data '@1048576 "thesis"' size=64M
 refused "backing=$uri" "$socket" "not empty" "backing-overwrite=true"
 stop

@@ -508,6 +508,24 @@ START_TEST(file_with_something_in_it_is_refused_unless_overwritten)
 }
 END_TEST
 
+START_TEST(file_of_a_later_zslot_is_refused_as_that)
+{
+    char page[BACKING_ALIGN] = "";
+    struct backing_header header;
+    char format[32];
+
+    path_setup();
+    snprintf(format, sizeof format, "of format %u,", BACKING_FORMAT + 1);
+    backing_header_make(&header, NULL);
+    header.format = BACKING_FORMAT + 1;
+    memcpy(page, &header, sizeof header);
+    put_file(page, sizeof page);
+    refused(path, STORE_BYTES, false, -EINVAL, format, "backing-overwrite=true");
+    accepted(path, STORE_BYTES, true);
+    remove_path();
+}
+END_TEST
+
 START_TEST(files_without_anything_in_them_are_accepted)
 {
     path_setup();
@@ -555,5 +573,6 @@ HARNESS_MAIN("unit-backing",
              file_that_is_not_writable_is_refused, file_in_use_by_another_is_refused,
              store_that_is_too_small_is_refused_and_not_made,
              file_with_something_in_it_is_refused_unless_overwritten,
+             file_of_a_later_zslot_is_refused_as_that,
              files_without_anything_in_them_are_accepted,
              our_own_header_is_accepted_and_a_damaged_one_is_not)
