@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "parts.h"
+#include "report.h"
 #include "room.h"
 #include "writeback.h"
 
@@ -131,8 +132,9 @@ static int check_limit(struct parts *parts, const struct options *wanted, uint64
                           "memory-limit=%" PRIu64 ": %" PRIu64
                           " bytes of objects would "
                           "have to leave, and the backing store takes %" PRIu64
-                          " now, %" PRIu64 " too few",
-                          limit, needed, room, needed - room);
+                          " now, %" PRIu64 " too few; its state is %s",
+                          limit, needed, room, needed - room,
+                          backing_state_word(report_backing_state(parts->writeback)));
     uint64_t budget = writeback_budget_bytes(parts->writeback, wanted->writeback_limit);
     if (needed > budget)
         return reason_say(reason, -EBUSY,

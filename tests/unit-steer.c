@@ -243,6 +243,24 @@ START_TEST(a_limit_that_the_write_budget_cannot_pay_for_is_refused)
 }
 END_TEST
 
+START_TEST(a_limit_that_a_failed_store_makes_no_room_for_is_refused_as_that)
+{
+    char text[32];
+
+    fill_more();
+    faulty_fail(faulty, BACKING_WRITE, UINT32_MAX, -EIO);
+    while (report()->backing != BACKING_FAILED)
+        ck_assert_int_eq(volume_writeback(volume), -EIO);
+    say_limit(text, -2 * (int64_t)MIB);
+    ck_assert_int_eq(set("memory-limit", text), -EBUSY);
+    ck_assert_ptr_nonnull(strstr(told.reason.text, "takes 0 now"));
+    ck_assert_ptr_nonnull(strstr(told.reason.text, "its state is failed"));
+    faulty_fail(faulty, BACKING_WRITE, 0, 0);
+    ck_assert_int_eq(volume_writeback(volume), 0);
+    ck_assert_int_eq(set("memory-limit", text), 0);
+}
+END_TEST
+
 START_TEST(a_lower_limit_and_a_compressor_come_together)
 {
     char text[32];
@@ -435,6 +453,7 @@ HARNESS_MAIN_WITH("unit-steer", stored_setup, stored_teardown,
                   writeback_ends_at_its_bound, work_that_is_cancelled_ends,
                   an_age_is_refused_where_pages_do_not_age,
                   a_limit_that_the_write_budget_cannot_pay_for_is_refused,
+                  a_limit_that_a_failed_store_makes_no_room_for_is_refused_as_that,
                   a_lower_limit_and_a_compressor_come_together,
                   a_compressor_that_is_refused_leaves_nothing_behind,
                   reads_are_counted_by_where_the_page_was,
