@@ -41,10 +41,10 @@ void copies_close(struct copies *copies);
 /* Each into the buffer, which is filled over and over. */
 double copies_copy_us(struct copies *copies);
 
-/* The same, and each bufferful is written to the file, which is empty before. */
+/* The same, and each bufferful is written to the file, over what was written before. */
 double copies_copy_and_write_us(struct copies *copies);
 
-/* As many bytes to the file, which is empty before, from the buffer as it is. */
+/* As many bytes to the file, over what was written before, from the buffer as it is. */
 double copies_write_us(struct copies *copies);
 
 /* Gives the RAM back that as many bytes take, by pieces as large as a pool's spans. */

@@ -28,9 +28,9 @@
 /* So little beyond what is live is not worth cleaning for. */
 #define CLEAN_BYTES_MIN (UINT64_C(16) << 20)
 
-/* A discard covers so many blocks at most; fewer than a segment's wait for more, up to a
- * tick. */
-#define DISCARD_BLOCKS_MAX 1024u
+/* Blocks that could not be written would be the first to be written again: for so long after a
+ * failure FREE ones are filled first. */
+#define REUSE_PAUSE_MS 60000
 
 /* A segment that is not full is written all the same after so long. */
 #define FILLING_MAX_MS 5000
@@ -49,62 +49,6 @@ static void come_back_in(struct writeback *writeback, uint64_t ms)
     event_add(writeback->retry, &delay);
 }
 
-static void on_discarded(struct backing_io *io, int result)
-{
-    struct discard *discard = io->opaque;
-    struct writeback *writeback = discard->writeback;
-
-    (void)result; /* space that could not be given back is used again all the same */
-    discard->busy = false;
-    space_put_back(&writeback->space, discard->first, discard->count, true);
-    evict_again_soon(writeback);
-}
-
-static void discard_empty(struct writeback *writeback)
-{
-    struct space *space = &writeback->space;
-
-    if (space->empty.count < SEGMENT_BLOCKS && !writeback->tidy)
-        return;
-    for (unsigned i = 0; i < DISCARDS_MAX && !space_is_short(space); i++) {
-        struct discard *discard = &writeback->discards[i];
-        /* Segments have been promised some, and the cleaner needs its own. */
-        uint32_t kept = writeback->segments.promised + RESERVED_BLOCKS;
-        uint32_t available = space_available(space);
-
-        if (discard->busy)
-            continue;
-        if (available <= kept)
-            return;
-        discard->count =
-            space_take_empty(space,
-                             available - kept < DISCARD_BLOCKS_MAX ? available - kept
-                                                                   : DISCARD_BLOCKS_MAX,
-                             &discard->first);
-        if (discard->count == 0) {
-            writeback->tidy = false;
-            return;
-        }
-        discard->busy = true;
-        discard->io = (struct backing_io){
-            .op = BACKING_DISCARD,
-            .offset = (uint64_t)discard->first * BLOCK_BYTES,
-            .bytes = discard->count * BLOCK_BYTES,
-            .done = on_discarded,
-            .opaque = discard,
-        };
-        backing_submit(writeback->backing, &discard->io);
-    }
-}
-
-static bool discards_busy(const struct writeback *writeback)
-{
-    for (unsigned i = 0; i < DISCARDS_MAX; i++)
-        if (writeback->discards[i].busy)
-            return true;
-    return false;
-}
-
 /* A success ends a FAILED state; a failure makes the thread wait before it tries
  * again. */
 void evict_note_result(struct writeback *writeback, int result)
@@ -115,6 +59,8 @@ void evict_note_result(struct writeback *writeback, int result)
         writeback->retry_at_ms = 0;
         return;
     }
+    writeback->reuse_at_ms = clock_now_ms() + REUSE_PAUSE_MS;
+    discards_hurry(&writeback->discards);
     writeback->failed_writes.count++;
     writeback->failed_writes.err = -result;
     /* Those that were in flight together count once. */
@@ -247,8 +193,9 @@ static void clean(struct writeback *writeback)
 static bool may_get_blocks(const struct writeback *writeback)
 {
     return writeback->segments.in_flight > 0 || writeback->cleaning ||
-           discards_busy(writeback) || cleaner_is_busy(&writeback->cleaner) ||
-           is_looking_for_sparse(writeback) || writeback->space.held > 0;
+           discards_are_busy(&writeback->discards) ||
+           cleaner_is_busy(&writeback->cleaner) || is_looking_for_sparse(writeback) ||
+           writeback->space.held > 0;
 }
 
 /* No more room will come of eviction: who waits for it need not. */
@@ -366,7 +313,13 @@ void evict_work(struct writeback *writeback)
         LOCK_FOR_SCOPE(&writeback->room_lock);
         writeback->turn_asked = writeback->room_asked;
     }
-    discard_empty(writeback);
+    /* A server that hangs may have a write twice, and do one of them late: what it hits then is
+     * as old as can be. */
+    space_set_reuses(&writeback->space,
+                     !writeback->backing->outlives_us && now >= writeback->reuse_at_ms);
+    /* Segments have been promised some, and the cleaner needs its own. */
+    discards_step(&writeback->discards, writeback->segments.promised + RESERVED_BLOCKS,
+                  now);
     if (now < rest_until)
         come_back_in(writeback, rest_until - now);
     if (now >= writeback->budget_at_ms)
@@ -395,6 +348,6 @@ void evict_work(struct writeback *writeback)
 bool evict_is_idle(struct writeback *writeback)
 {
     return writeback->segments.in_flight == 0 && writeback->cleaner.reading == 0 &&
-           !discards_busy(writeback) && !writeback->header_busy &&
+           !discards_are_busy(&writeback->discards) && !writeback->header_busy &&
            fetch_table_is_idle(&writeback->fetches);
 }

@@ -1,6 +1,6 @@
 /* evict.h - what the writeback thread does when it is woken
  *
- * Owns:    the segments being filled, discards, the retries.
+ * Owns:    the segments being filled, the retries.
  * Called:  by the writeback thread only.
  * Locks:   none of its own.
  * Never:   waits: what it cannot do now, a completion or a timer brings it back to.
@@ -15,7 +15,7 @@
 struct segment;
 struct writeback;
 
-/* Goes one bounded step on with all there is to do: empty blocks to discard, sparse ones
+/* Goes one bounded step on with all there is to do: surplus blocks to discard, sparse ones
  * to clean, idle pages, what writeback_all() asked for, and headroom. */
 void evict_work(struct writeback *writeback);
 

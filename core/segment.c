@@ -99,10 +99,10 @@ static void take_blocks(struct segment *segment, uint32_t count)
 
     set->promised -= segment->blocks;
     for (uint32_t taken; segment->taken < count; segment->taken += taken) {
-        uint64_t was_free = space_has_free(set->space);
         uint32_t first;
+        bool was_free;
 
-        taken = space_take(set->space, count - segment->taken, &first);
+        taken = space_take(set->space, count - segment->taken, &first, &was_free);
         assert(taken > 0); /* they were promised */
         for (uint32_t i = 0; i < taken; i++)
             keys[segment->taken + i] = ((uint64_t)first + i) << 1 | was_free;

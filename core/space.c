@@ -24,6 +24,13 @@
 _Static_assert(BLOCK_BYTES <= LIVE_MASK, "live bytes fit");
 _Static_assert(BLOCK_BYTES / FILLED_UNIT <= FILLED_MASK >> FILLED_SHIFT, "so do these");
 
+/* EMPTY blocks are used again when so many are neighbours.  Fewer would make many small writes of
+ * one large one: those are discarded before long, unless blocks are short, and FREE then. */
+#define REUSE_MIN 16u
+
+/* Such neighbours are looked for in so many places at a time. */
+#define REUSE_LOOKS 4u
+
 /* Below this share of all, available blocks are short. */
 #define SHORT_SHARE 8
 
@@ -118,9 +125,9 @@ static uint32_t map_next(const struct block_map *map, uint32_t blocks, uint32_t 
     return (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(map->bits[word]));
 }
 
-/* Clears a run of bits, MOST at most, from the hand on. */
-static uint32_t take_run(const struct space *space, struct block_map *map,
-                         uint32_t most, uint32_t *first)
+/* How many bits are set from the first one at the hand or behind it on, MOST at most. */
+static uint32_t run_at_hand(const struct space *space, const struct block_map *map,
+                            uint32_t most, uint32_t *first)
 {
     uint32_t count = 1;
 
@@ -128,8 +135,22 @@ static uint32_t take_run(const struct space *space, struct block_map *map,
     while (count < most && *first + count <= space->blocks &&
            map_has(map, *first + count))
         count++;
+    return count;
+}
+
+static void move_hand(const struct space *space, struct block_map *map, uint32_t to)
+{
+    map->hand = to <= space->blocks ? to : 1;
+}
+
+/* Clears a run of bits, MOST at most, from the hand on. */
+static uint32_t take_run(const struct space *space, struct block_map *map,
+                         uint32_t most, uint32_t *first)
+{
+    uint32_t count = run_at_hand(space, map, most, first);
+
     map_clear(map, *first, count);
-    map->hand = *first + count <= space->blocks ? *first + count : 1;
+    move_hand(space, map, *first + count);
     return count;
 }
 
@@ -165,6 +186,8 @@ int space_open(struct space *space, uint64_t backing_bytes, struct memory *memor
     atomic_init(&space->split_live_bytes, 0);
     atomic_init(&space->live_bytes, 0);
     space->landed_bytes = 0;
+    space->reuses = false;
+    space->reuse_from = 0;
     int r = region_open(&space->region, REGION_PRIVATE, "zslot-blocks",
                         space_fixed_bytes(backing_bytes), memory, lock_in_ram);
     if (r < 0)
@@ -369,15 +392,41 @@ uint32_t space_take_empty(struct space *space, uint32_t most, uint32_t *first)
     return space->empty.count ? take_noted(space, &space->empty, most, first) : 0;
 }
 
-uint32_t space_take(struct space *space, uint32_t most, uint32_t *first)
+void space_set_reuses(struct space *space, bool reuses)
 {
-    {
-        LOCK_FOR_SCOPE(&space->lock);
+    space->reuses = reuses;
+}
 
-        if (space->free.count > 0)
-            return take_noted(space, &space->free, most, first);
+/* Moves the hand to EMPTY blocks that are worth using again, MOST of them or fewer.  Where there
+ * were none it is not looked again before there are more. */
+static bool find_reusable_locked(struct space *space, uint32_t most)
+{
+    uint32_t least = most < REUSE_MIN ? most : REUSE_MIN;
+    uint32_t more = space->empty.count + REUSE_MIN, first;
+
+    if (space->reuse_from > more)
+        space->reuse_from = more;
+    if (!space->reuses || space->empty.count < least ||
+        space->empty.count < space->reuse_from)
+        return false;
+    for (unsigned look = 0; look < REUSE_LOOKS; look++) {
+        uint32_t count = run_at_hand(space, &space->empty, least, &first);
+
+        if (count == least)
+            return true;
+        move_hand(space, &space->empty, first + count);
     }
-    return space_take_empty(space, most, first);
+    space->reuse_from = more;
+    return false;
+}
+
+uint32_t space_take(struct space *space, uint32_t most, uint32_t *first, bool *was_free)
+{
+    LOCK_FOR_SCOPE(&space->lock);
+
+    *was_free = space->free.count > 0 && !find_reusable_locked(space, most);
+    struct block_map *map = *was_free ? &space->free : &space->empty;
+    return map->count > 0 ? take_noted(space, map, most, first) : 0;
 }
 
 uint32_t space_available(const struct space *space)
@@ -402,13 +451,12 @@ void space_put_back(struct space *space, uint32_t first, uint32_t count, bool di
     map_set(discarded ? &space->free : &space->empty, first, count);
 }
 
-bool space_has_free(const struct space *space)
+uint32_t space_empty_blocks(const struct space *space)
 {
-    return space->free.count > 0;
+    return space->empty.count;
 }
 
-/* The next who takes one finds it again, as far as it was taken from there: nothing else takes
- * FREE ones meanwhile. */
+/* The next who takes one finds it again, as far as nothing else was taken from there meanwhile. */
 void space_untake(struct space *space, uint32_t block, bool was_free)
 {
     struct block_map *map = was_free ? &space->free : &space->empty;

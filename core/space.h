@@ -13,8 +13,9 @@
  *   FILLING     --space_untake()-->        what it was
  *
  * A FREE block is not even the file system's or the device's business, unless it would
- * not be discarded.  An EMPTY one
- * can be filled again all the same, and is when there are no FREE ones.
+ * not be discarded.  An EMPTY one can be filled again all the same: when there are no FREE ones;
+ * and, where that is wanted, if some are neighbours, which saves a discard, and a file system an
+ * allocation.
  *
  * Live bytes are those of objects that slots refer to, or are about to: space_landed()
  * counts all of a block's before the first slot is switched, and who finds that a slot
@@ -62,7 +63,11 @@ struct space {
     struct lock lock;
     struct block_map free, empty; /* guarded by lock; counts are read without */
     _Atomic uint64_t live_bytes;
-    uint64_t landed_bytes; /* that ever were; the writeback thread's own */
+
+    /* The writeback thread's own. */
+    uint64_t landed_bytes; /* that ever were */
+    bool reuses;           /* rather EMPTY blocks than FREE ones */
+    uint32_t reuse_from;   /* so many must be EMPTY before neighbours are looked for */
 };
 
 /* For a backing store of BACKING_BYTES.  MEMORY is borrowed.  -ENOMEM. */
@@ -100,9 +105,13 @@ void space_let_go(struct space *space);
 
 /* -- Blocks come and go. -- */
 
-/* Blocks to fill, MOST at most, one behind the other from *FIRST on; how many: 0 when
- * there are none. */
-uint32_t space_take(struct space *space, uint32_t most, uint32_t *first);
+/* Whether EMPTY blocks are wanted where there are FREE ones, as they are not at first. */
+void space_set_reuses(struct space *space, bool reuses);
+
+/* Blocks to fill, MOST at most, one behind the other from *FIRST on, which were FREE or EMPTY;
+ * how many: 0 when there are none. */
+uint32_t space_take(struct space *space, uint32_t most, uint32_t *first,
+                    bool *was_free);
 
 /* All objects of the block, LIVE_BYTES by block_object_bytes(), can be referred to
  * now. */
@@ -129,9 +138,7 @@ void space_unpin_block(struct space *space, uint32_t block);
 /* Whether so much of what is live is split that more is gained by splitting what is moved, too. */
 bool space_is_split(const struct space *space);
 
-/* A block that space_take() gave, and into which nothing was written.  WAS_FREE: that it was FREE,
- * which it is if any is when it is taken. */
-bool space_has_free(const struct space *space);
+/* A block that space_take() gave, and into which nothing was written. */
 void space_untake(struct space *space, uint32_t block, bool was_free);
 
 /* How many blocks space_take() would find. */
@@ -139,6 +146,9 @@ uint32_t space_available(const struct space *space);
 
 /* Blocks that are short will be used again soon: EMPTY ones need not be discarded. */
 bool space_is_short(const struct space *space);
+
+/* How many are EMPTY. */
+uint32_t space_empty_blocks(const struct space *space);
 
 /* As space_take(), for EMPTY blocks only, to discard and put back. */
 uint32_t space_take_empty(struct space *space, uint32_t most, uint32_t *first);

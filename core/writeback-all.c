@@ -79,7 +79,6 @@ static void end(struct writeback *writeback)
 {
     struct writeback_all *all = &writeback->all;
 
-    writeback->tidy = true;
     {
         LOCK_FOR_SCOPE(&writeback->room_lock);
         all->result = all->failed;

@@ -16,21 +16,13 @@
 
 #include "budget.h"
 #include "clean.h"
+#include "discard.h"
 #include "fetch.h"
 #include "idle.h"
 #include "notice.h"
 #include "select.h"
 #include "writeback-all.h"
 #include "writeback.h"
-
-#define DISCARDS_MAX 8
-
-struct discard {
-    struct backing_io io;
-    struct writeback *writeback;
-    bool busy;
-    uint32_t first, count; /* blocks */
-};
 
 struct writeback {
     struct parts *parts;
@@ -43,7 +35,7 @@ struct writeback {
     struct budget budget;
     struct cleaner cleaner;
     struct notice notice;
-    struct discard discards[DISCARDS_MAX];
+    struct discards discards;
 
     struct event *tick, *wake, *retry;
     int wake_fd;
@@ -60,7 +52,6 @@ struct writeback {
     struct segment *filling, *cleaning;
     uint64_t filling_since_ms;
     struct writeback_all all;
-    bool tidy;        /* few EMPTY blocks have waited for more long enough */
     uint64_t stop_ms; /* when stopping began */
     bool abandoned;   /* I/O never ended: what it may still write to must stay */
     struct writeback *next_abandoned;
@@ -70,6 +61,7 @@ struct writeback {
     unsigned failures;
     struct notice_failures failed_writes;
     uint64_t retry_at_ms;  /* after a failure */
+    uint64_t reuse_at_ms;  /* the same, when EMPTY blocks are preferred again */
     uint64_t budget_at_ms; /* after the budget was spent */
     uint64_t turn_asked;   /* room_asked when this turn of the loop began */
 

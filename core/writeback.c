@@ -218,7 +218,6 @@ static void on_tick(evutil_socket_t fd, short what, void *opaque)
     (void)what;
     struct writeback *writeback = opaque;
 
-    writeback->tidy = true;
     room_forget_useless(writeback, clock_now_ms());
     if (writeback->space.held > 0 && clock_now_ms() >= writeback->held_ms)
         space_let_go(&writeback->space);
@@ -240,7 +239,7 @@ static void on_retry(evutil_socket_t fd, short what, void *opaque)
     on_wake(((struct writeback *)opaque)->wake_fd, 0, opaque);
 }
 
-static void on_cleaner_read(void *opaque)
+static void come_again(void *opaque)
 {
     evict_again_soon(opaque);
 }
@@ -277,10 +276,14 @@ int writeback_open(struct parts *parts, struct backing *backing,
     budget_init(&made->budget, policy->bytes_per_day, clock_now_ms());
     made->segments.done = evict_segment_done;
     made->segments.opaque = made;
-    made->cleaner.wake = on_cleaner_read;
+    made->cleaner.wake = come_again;
     made->cleaner.opaque = made;
-    for (unsigned i = 0; i < DISCARDS_MAX; i++)
-        made->discards[i].writeback = made;
+    made->discards = (struct discards){
+        .backing = backing,
+        .space = &made->space,
+        .wake = come_again,
+        .opaque = made,
+    };
     lock_init(&made->room_lock, LOCK_RANK_ROOM);
     clock_cond_init(&made->room);
     made->backing = backing;

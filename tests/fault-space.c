@@ -56,39 +56,6 @@ static void open_limited(uint64_t backing_bytes)
     model_open(&model, volume_size_bytes(volume));
 }
 
-/* All blocks have been used once; some are being filled when others become empty, and so
- * many that they are to be discarded. */
-START_TEST(discards_leave_the_blocks_that_segments_were_promised)
-{
-    char path[] = "/tmp/zslot-store-XXXXXX";
-    const uint64_t most = 16 * MIB / PAGE - 1 - 400;
-    uint64_t seed = 1;
-
-    stored_teardown();
-    close(mkstemp(path));
-    volume = harness_open("size", "64M", "compressor", "lz4", "backing", path,
-                          "backing-size", "16M", "idle-age", "36000", NULL);
-    unlink(path);
-    model_open(&model, volume_size_bytes(volume));
-    for (uint64_t i = 0; i < most; i++)
-        put_raw(i, seed++);
-    stored_write_back();
-    for (unsigned turn = 0; turn < 4; turn++) {
-        for (uint64_t i = 0; i < 100; i++)
-            put_raw(turn * 100 + i, seed++);
-        stored_write_back();
-    }
-    for (uint64_t i = 0; i < 80; i++)
-        put_raw(5000 + i, seed++);
-    model_trim_both(&model, volume, 1000 * PAGE, 200 * PAGE);
-    stored_write_back();
-    model_compare_all(&model, volume);
-    harness_close(volume);
-    model_close(&model);
-    volume = NULL;
-}
-END_TEST
-
 START_TEST(cleaner_goes_on_after_reads_have_failed_for_a_while)
 {
     stored_fill_small();
@@ -438,7 +405,6 @@ END_TEST
 HARNESS_MAIN_WITH("fault-space", stored_setup, stored_teardown,
                   writer_gets_room_though_what_is_free_lies_between_objects,
                   writer_that_waits_for_a_slow_store_does_not_make_more_pages_leave,
-                  discards_leave_the_blocks_that_segments_were_promised,
                   cleaner_goes_on_after_reads_have_failed_for_a_while,
                   store_with_sparse_blocks_anywhere_is_not_full,
                   writeback_that_finds_the_store_full_says_so_at_once,

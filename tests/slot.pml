@@ -955,7 +955,8 @@ work:
        d_step { fetch[b].phase = DONE; fetch_lock = 0; b = 0 }
 #endif
 
-    /* discard_empty(), on_discarded(): the same for all others, as nobody may refer to it */
+    /* discards_step(), on_discarded(), or it is used again without: the same for all others, as
+     * nobody may refer to it */
     :: atomic {
         ANY_IS(RETIRED) ->
             i = 0;

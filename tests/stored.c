@@ -14,9 +14,14 @@ struct model model;
 
 void stored_setup(void)
 {
+    stored_setup_on(faulty_new(STORE_BYTES));
+}
+
+void stored_setup_on(struct faulty *store)
+{
     unsigned char page[PAGE];
 
-    faulty = faulty_new(STORE_BYTES);
+    faulty = store;
     volume = harness_open_with(faulty_backing(faulty), "size", "8M", "compressor",
                                "lz4", NULL);
     model_open(&model, SIZE);

@@ -26,7 +26,8 @@ extern struct faulty *faulty;
 extern struct volume *volume; /* a test that closes it sets it to NULL */
 extern struct model model;
 
-void stored_setup(void);    /* the first PAGES are in RAM */
+void stored_setup(void); /* the first PAGES are in RAM */
+void stored_setup_on(struct faulty *store);
 void stored_teardown(void); /* compares all, checks and closes */
 
 /* Another volume instead, with so much memory for pages beyond what is fixed, and the

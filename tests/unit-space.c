@@ -13,6 +13,7 @@
 static struct memory memory;
 static struct space space;
 static bool *taken;
+static bool was_free;
 
 static void open_space(uint32_t blocks)
 {
@@ -52,7 +53,7 @@ START_TEST(all_blocks_can_be_taken_once_and_put_back)
 
         open_space(sizes[i]);
         ck_assert_int_eq(space_check(&space), 0);
-        while ((count = space_take(&space, 7, &first)) > 0) {
+        while ((count = space_take(&space, 7, &first, &was_free)) > 0) {
             ck_assert_uint_le(count, 7);
             note(first, count, true);
             sum += count;
@@ -76,11 +77,11 @@ START_TEST(only_empty_block_is_found_from_anywhere)
         uint32_t first;
 
         open_space(sizes[i]);
-        while (space_take(&space, UINT32_MAX, &first))
+        while (space_take(&space, UINT32_MAX, &first, &was_free))
             ;
         for (uint32_t block = 1; block <= sizes[i]; block += 1 + block / 16) {
             space_put_back(&space, block, 1, false);
-            ck_assert_uint_eq(space_take(&space, 64, &first), 1);
+            ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 1);
             ck_assert_uint_eq(first, block);
         }
         close_space();
@@ -98,7 +99,7 @@ START_TEST(block_is_empty_when_its_last_object_is_released)
     uint32_t block, dead;
 
     open_space(100);
-    ck_assert_uint_eq(space_take(&space, 1, &block), 1);
+    ck_assert_uint_eq(space_take(&space, 1, &block, &was_free), 1);
     space_landed(&space, block, 3 * block_object_bytes(1000));
     ck_assert_uint_eq(space_cleanable_bytes(&space, block, &dead),
                       3 * block_object_bytes(1000));
@@ -122,7 +123,7 @@ START_TEST(pinned_block_is_not_empty_before_its_last_pin_is_off)
     uint32_t block;
 
     open_space(100);
-    space_take(&space, 1, &block);
+    space_take(&space, 1, &block, &was_free);
     ck_assert(!space_try_pin_block(&space, block));
     space_landed(&space, block, BLOCK_BYTES);
     space_pin(&space, at(block, 12345), BLOCK_BYTES);
@@ -148,7 +149,7 @@ START_TEST(split_object_takes_and_pins_two_blocks)
     ck_assert_uint_eq(parts.bytes, BLOCK_BYTES - 2000);
     ck_assert_uint_eq(parts.rest_bytes, block_object_bytes(920));
     open_space(100);
-    ck_assert_uint_eq(space_take(&space, 2, &block), 2);
+    ck_assert_uint_eq(space_take(&space, 2, &block, &was_free), 2);
     space_landed(&space, block, parts.bytes);
     space_landed(&space, block + 1, parts.rest_bytes + block_object_bytes(1000));
     space_pin(&space, at(block, 2000), 3000);
@@ -171,11 +172,11 @@ START_TEST(block_that_is_filled_less_than_half_is_sparse)
     uint32_t block, dead;
 
     open_space(100);
-    space_take(&space, 1, &block);
+    space_take(&space, 1, &block, &was_free);
     space_landed(&space, block, 2000);
     ck_assert_uint_eq(space_cleanable_bytes(&space, block, &dead), 2000);
     ck_assert_uint_eq(dead, BLOCK_BYTES - 2000);
-    space_take(&space, 1, &block);
+    space_take(&space, 1, &block, &was_free);
     space_landed(&space, block, 3000);
     ck_assert_uint_eq(space_cleanable_bytes(&space, block, &dead), 3000);
     ck_assert_uint_lt(dead, 64);
@@ -229,7 +230,137 @@ START_TEST(nothing_counts_as_released_after_a_restart)
 }
 END_TEST
 
-HARNESS_MAIN("unit-space", what_was_there_at_the_start_is_empty_or_adopted,
+/* The blocks from FIRST up to END have been in use. */
+static void make_empty(uint32_t first, uint32_t end)
+{
+    for (uint32_t block = first; block < end; block++)
+        space_put_back(&space, block, 1, false);
+}
+
+static void open_with_empty_blocks(uint32_t first, uint32_t end)
+{
+    uint32_t taken_first;
+
+    open_space(200);
+    ck_assert_uint_eq(space_take(&space, 100, &taken_first, &was_free), 100);
+    ck_assert_uint_eq(taken_first, 1);
+    make_empty(first, end);
+    space_set_reuses(&space, true);
+}
+
+START_TEST(neighbouring_empty_blocks_are_used_again_before_free_ones)
+{
+    uint32_t first;
+
+    open_with_empty_blocks(20, 36);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 16);
+    ck_assert_uint_eq(first, 20);
+    ck_assert(!was_free);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 64);
+    ck_assert_uint_eq(first, 101);
+    ck_assert(was_free);
+    close_space();
+}
+END_TEST
+
+/* Before the end of a segment fewer do. */
+START_TEST(as_many_empty_blocks_as_are_wanted_are_used_again)
+{
+    uint32_t first;
+
+    open_with_empty_blocks(20, 24);
+    ck_assert_uint_eq(space_take(&space, 4, &first, &was_free), 4);
+    ck_assert_uint_eq(first, 20);
+    ck_assert(!was_free);
+    close_space();
+}
+END_TEST
+
+START_TEST(lone_empty_blocks_wait_until_there_are_no_free_ones)
+{
+    uint32_t first;
+
+    open_with_empty_blocks(20, 35);
+    make_empty(50, 65);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 64);
+    ck_assert_uint_eq(first, 101);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 36);
+    ck_assert(was_free);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 15);
+    ck_assert(!was_free);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 15);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 0);
+    close_space();
+}
+END_TEST
+
+START_TEST(free_blocks_come_first_where_reuse_is_not_wanted)
+{
+    uint32_t first;
+
+    open_with_empty_blocks(20, 60);
+    space_set_reuses(&space, false);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 64);
+    ck_assert_uint_eq(first, 101);
+    ck_assert(was_free);
+    close_space();
+}
+END_TEST
+
+/* Looking for them takes time in a large store. */
+START_TEST(neighbours_that_were_not_found_are_looked_for_again_when_there_are_more)
+{
+    uint32_t first;
+
+    open_with_empty_blocks(20, 35);
+    make_empty(50, 60);
+    ck_assert_uint_eq(space_take(&space, 16, &first, &was_free), 16);
+    ck_assert(was_free);
+    make_empty(35, 50); /* 40 in a row; but one fewer than would be looked for */
+    ck_assert_uint_eq(space_take(&space, 16, &first, &was_free), 16);
+    ck_assert(was_free);
+    make_empty(60, 61);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 41);
+    ck_assert_uint_eq(first, 20);
+    ck_assert(!was_free);
+    close_space();
+}
+END_TEST
+
+/* What was taken from both is there again as it was. */
+START_TEST(blocks_not_written_are_free_or_empty_again)
+{
+    uint32_t numbers[80], first, count = 0;
+    bool were_free[80];
+
+    open_with_empty_blocks(20, 36);
+    while (count < 80) {
+        uint32_t n = space_take(&space, 80 - count, &first, &was_free);
+
+        for (uint32_t i = 0; i < n; i++, count++) {
+            numbers[count] = first + i;
+            were_free[count] = was_free;
+        }
+    }
+    while (count-- > 0)
+        space_untake(&space, numbers[count], were_free[count]);
+    ck_assert_uint_eq(space_empty_blocks(&space), 16);
+    ck_assert_uint_eq(space_available(&space), 116);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 16);
+    ck_assert_uint_eq(first, 20);
+    ck_assert_uint_eq(space_take(&space, 64, &first, &was_free), 64);
+    ck_assert_uint_eq(first, 101);
+    close_space();
+}
+END_TEST
+
+HARNESS_MAIN("unit-space", neighbouring_empty_blocks_are_used_again_before_free_ones,
+             as_many_empty_blocks_as_are_wanted_are_used_again,
+             lone_empty_blocks_wait_until_there_are_no_free_ones,
+             free_blocks_come_first_where_reuse_is_not_wanted,
+             neighbours_that_were_not_found_are_looked_for_again_when_there_are_more,
+             blocks_not_written_are_free_or_empty_again,
+             what_was_there_at_the_start_is_empty_or_adopted,
              nothing_counts_as_released_after_a_restart,
              all_blocks_can_be_taken_once_and_put_back,
              only_empty_block_is_found_from_anywhere,

@@ -12,6 +12,7 @@
 static struct memory memory;
 static struct space space;
 static struct sparse sparse;
+static bool was_free; /* which nobody here asks */
 
 static void setup(void)
 {
@@ -33,7 +34,7 @@ static void make_half_dead(void)
     const uint32_t length = 2000;
     uint32_t first, count;
 
-    while ((count = space_take(&space, 1, &first)) > 0) {
+    while ((count = space_take(&space, 1, &first, &was_free)) > 0) {
         space_landed(&space, first, 2 * block_object_bytes(length));
         space_release(&space, address_make(first, 0, 0), length);
     }
@@ -95,7 +96,7 @@ START_TEST(store_that_is_dead_to_a_third_is_worth_it_though_some_was_split_once)
 
     space_note_split(&space, 2000);
     for (uint32_t i = 0; i < BLOCKS; i++) {
-        ck_assert_uint_eq(space_take(&space, 1, &first), 1);
+        ck_assert_uint_eq(space_take(&space, 1, &first, &was_free), 1);
         space_landed(&space, first, 3 * block_object_bytes(length));
         space_release(&space, address_make(first, 0, 0), length);
     }
@@ -122,7 +123,7 @@ static void make_one_nearly_empty(uint32_t live_bytes)
     uint32_t first;
 
     for (uint32_t i = 0; i < BLOCKS; i++) {
-        ck_assert_uint_eq(space_take(&space, 1, &first), 1);
+        ck_assert_uint_eq(space_take(&space, 1, &first, &was_free), 1);
         space_landed(&space, first, i == 0 ? 448 : i < 16 ? BLOCK_BYTES : live_bytes);
     }
     space_note_split(&space, 2000);

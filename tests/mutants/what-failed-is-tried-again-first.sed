@@ -1,0 +1,3 @@
+# file: core/evict.c
+# test: fault-writeback blocks_that_could_not_be_written_are_not_the_first_to_be_tried_again
+s/!writeback->backing->outlives_us && now >= writeback->reuse_at_ms/!writeback->backing->outlives_us/
