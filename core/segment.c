@@ -160,6 +160,7 @@ int segment_begin(struct segment_set *set, uint32_t reserve, struct segment **se
         available - kept < SEGMENT_BLOCKS ? available - kept : SEGMENT_BLOCKS;
     set->promised += fresh->blocks;
     fresh->taken = fresh->used = 0;
+    memset(fresh->filled, 0, sizeof fresh->filled);
     fresh->objects = fresh->object_bytes = fresh->evicted_bytes = 0;
     fresh->cleans = false;
     fresh->splits = leaves_much(set) && set->until_probe > 0;
@@ -186,20 +187,33 @@ static bool can_split(const struct segment *segment, uint32_t length)
            BLOCK_BYTES - segment->filled[fresh - 1] >= SPLIT_BYTES_MIN;
 }
 
+/* The block that is fullest of those used in which so many BYTES find room; SEGMENT_BLOCKS: there is
+ * none.  All are looked at, for each object, eight at a time: what is not used is filled with
+ * nothing. */
+static uint32_t find_fullest(const struct segment *segment, uint32_t bytes)
+{
+    const int16_t most = (int16_t)((int32_t)BLOCK_BYTES - (int32_t)bytes);
+    int16_t fullest = 0;
+
+    for (uint32_t block = 0; block < SEGMENT_BLOCKS; block++) {
+        int16_t filled = (int16_t)segment->filled[block];
+
+        filled = filled <= most ? filled : 0;
+        fullest = filled > fullest ? filled : fullest;
+    }
+    for (uint32_t block = 0; fullest > 0; block++)
+        if (segment->filled[block] == fullest)
+            return block;
+    return SEGMENT_BLOCKS;
+}
+
 /* The block where an object of LENGTH leaves the least room, or would begin;
  * SEGMENT_BLOCKS: there is no room for it.  A raw page needs a block of its own. */
 static uint32_t find_room(const struct segment *segment, uint32_t length)
 {
-    uint32_t best = SEGMENT_BLOCKS, fullest = 0, bytes = block_object_bytes(length);
-
     if (segment->objects == SEGMENT_OBJECTS_MAX)
         return SEGMENT_BLOCKS;
-    for (uint32_t block = 0; block < segment->used; block++)
-        if (segment->filled[block] + bytes <= BLOCK_BYTES &&
-            segment->filled[block] > fullest) {
-            fullest = segment->filled[block];
-            best = block;
-        }
+    uint32_t best = find_fullest(segment, block_object_bytes(length));
     if (best == SEGMENT_BLOCKS && segment->used < segment->blocks)
         return can_split(segment, length) ? segment->used - 1 : segment->used;
     return best;

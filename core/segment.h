@@ -80,7 +80,7 @@ struct segment {
     bool splits;            /* objects, and so has its blocks early */
     struct segment *next;   /* free buffers */
 
-    uint16_t filled[SEGMENT_BLOCKS];       /* bytes */
+    uint16_t filled[SEGMENT_BLOCKS];       /* bytes; 0 of those not used */
     bool was_free[SEGMENT_BLOCKS];         /* when it was taken (space.h) */
     uint32_t number[SEGMENT_BLOCKS];       /* in the backing store, once it has them */
     struct backing_io ios[SEGMENT_BLOCKS]; /* one for each run of neighbours */
