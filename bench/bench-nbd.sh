@@ -2,8 +2,8 @@
 # bench-nbd.sh - the plugin against nbdkit's own, over NBD on a Unix socket, by fio
 #
 # usage: bench-nbd.sh [CORPUS]
-#        with ZSLOT_PLUGIN and ZSLOTD set to what was built; with BENCH_LOAD and a corpus the processor
-#        time of a request is measured with its pages, too
+#        with ZSLOT_PLUGIN and ZSLOTD set to what was built; with BENCH_LOAD and a corpus zslotd is measured
+#        by bench-load, too: by one that takes less of the processor than fio, and with pages of the corpus
 #
 # All servers run from start to end; each round gives each of them one short run, those that are
 # compared next to each other, and every figure is the median over the rounds of a ratio within one.  README.md
@@ -86,8 +86,10 @@ if [ -n "$zslotd" ]; then
     servers+=(zslotd zslotd-lz4 zslotd-poll)
 fi
 # With pages of a corpus, which fio's are not written over.
-of_pages=()
+of_pages=() by_load=() by_load_at_one=()
 if [ -n "$zslotd" ] && [ -n "$load" ] && [ -n "$corpus" ]; then
+    by_load=(null zslot-lz4 zslotd-lz4 zslotd)
+    by_load_at_one=(null zslotd-poll)
     of_pages=(zslot-lz4-pages zslotd-lz4-pages)
     start        zslot-lz4-pages "$plugin" "$size" compressor=lz4
     start_zslotd zslotd-lz4-pages --compressor=lz4
@@ -140,19 +142,24 @@ run_load() { # server options...
     }
 }
 
-# The same lines, without latencies.
-measure_pages() { # round server rw
-    local before after line reads=0
-    [ "$3" = randwrite ] || reads=100
-    before=$(ticks "$2")
-    line=$(run_load "$2" --reads=$reads --depth=16 --seconds="$seconds") || exit 2
-    after=$(ticks "$2")
-    awk -v round="$1" -v server="$2" -v rw="$3" -v used=$((after - before)) -v hz="$(getconf CLK_TCK)" '
+# The same lines by bench-load, whose runs are of the server with WHAT behind its name.
+measure_by_load() { # round server what rw depth options...
+    local round=$1 server=$2 what=$3 rw=$4 depth=$5 before after line reads=0; shift 5
+    [ "$rw" = randwrite ] || reads=100
+    before=$(ticks "$server")
+    line=$(run_load "$server" --reads=$reads --depth="$depth" "$@") || exit 2
+    after=$(ticks "$server")
+    awk -v round="$round" -v server="$server$what" -v rw="$rw" -v depth="$depth" -v used=$((after - before)) \
+        -v hz="$(getconf CLK_TCK)" '
         function number(name) {
             return match($0, "\"" name "\": [0-9.]+") ? substr($0, RSTART + length(name) + 4, RLENGTH) + 0 : 0
         }
-        { print round, server, rw, 16, number("iops"), 0, 0, used / hz * 1e6 / number("requests") }
-    ' <<<"$line" >>"$dir/runs"
+        {
+            iops = number("iops"); requests = number("requests")
+            if (rw == "randwrite")
+                sub(/.*"writes"/, "")
+            print round, server, rw, depth, iops, number("p50"), number("p99"), used / hz * 1e6 / requests
+        }' <<<"$line" >>"$dir/runs"
 }
 
 for server in "${servers[@]}"; do
@@ -176,7 +183,13 @@ for ((round = 0; round < rounds; round++)); do
     done
     for rw in randwrite randread; do
         for server in $(in_turn $round "${of_pages[@]}"); do
-            measure_pages "$round" "$server" $rw
+            measure_by_load "$round" "$server" "" $rw 16 --seconds="$seconds"
+        done
+        for server in $(in_turn $round "${by_load[@]}"); do
+            measure_by_load "$round" "$server" -load $rw 16 --seconds=1 --compressible=67
+        done
+        for server in $(in_turn $round "${by_load_at_one[@]}"); do
+            measure_by_load "$round" "$server" -load $rw 1 --seconds=1 --compressible=67
         done
     done
     # For information only, but of zslotd.
@@ -220,6 +233,15 @@ function compare(ours, theirs, rw, depth, field, bound, most,   k, n, a, q) {
         bound, ((most ? q <= bound : q >= bound) ? "reached" : "MISSED")
 }
 function ratio(ours, theirs, rw, least) { compare(ours, theirs, rw, 16, "iops", least, 0) }
+function zslotd_by(client) {
+    ratio("zslotd-lz4" client, "null" client, "randread", 1.4)
+    ratio("zslotd-lz4" client, "null" client, "randwrite", 0.95)
+    ratio("zslotd" client, "null" client, "randread", 1.1)
+    compare("zslotd-lz4" client, "zslot-lz4" client, "randread", 16, "cpu", 0.65, 1)
+    compare("zslotd-lz4" client, "zslot-lz4" client, "randwrite", 16, "cpu", 0.65, 1)
+    compare("zslotd-poll" client, "null" client, "randread", 1, "p50", 0.6, 1)
+    compare("zslotd-poll" client, "null" client, "randwrite", 1, "p50", 0.6, 1)
+}
 {
     value[$1, $2, $3, $4, "iops"] = $5; value[$1, $2, $3, $4, "p50"] = $6
     value[$1, $2, $3, $4, "p99"] = $7;  value[$1, $2, $3, $4, "cpu"] = $8
@@ -235,18 +257,12 @@ END {
         ratio("zslot-lz4", "null", "randwrite", 0.7)
         ratio("zslot", "null", "randread", 0.85)
     }
-    if (servers_text ~ /zslotd/) {
-        ratio("zslotd-lz4", "null", "randread", 1.4)
-        ratio("zslotd-lz4", "null", "randwrite", 0.95)
-        ratio("zslotd", "null", "randread", 1.1)
-        compare("zslotd-lz4", "zslot-lz4", "randread", 16, "cpu", 0.65, 1)
-        compare("zslotd-lz4", "zslot-lz4", "randwrite", 16, "cpu", 0.65, 1)
-        if (with_pages) {
-            compare("zslotd-lz4-pages", "zslot-lz4-pages", "randread", 16, "cpu", 0.65, 1)
-            compare("zslotd-lz4-pages", "zslot-lz4-pages", "randwrite", 16, "cpu", 0.65, 1)
-        }
-        compare("zslotd-poll", "null", "randread", 1, "p50", 0.6, 1)
-        compare("zslotd-poll", "null", "randwrite", 1, "p50", 0.6, 1)
+    if (servers_text ~ /zslotd/)
+        zslotd_by("")
+    if (with_pages) {
+        zslotd_by("-load")
+        compare("zslotd-lz4-pages", "zslot-lz4-pages", "randread", 16, "cpu", 0.65, 1)
+        compare("zslotd-lz4-pages", "zslot-lz4-pages", "randwrite", 16, "cpu", 0.65, 1)
     }
     print "\n| server | writes/s d16 | p99 µs | CPU µs each | reads/s d16 | p99 µs | CPU µs each |" \
         " writes/s d1 | median µs | reads/s d1 | median µs |"
@@ -261,9 +277,9 @@ END {
             median_of(s, "randread", 1, "iops"), median_of(s, "randread", 1, "p50")
     }
     if (with_pages) {
-        print "\n| server, pages of the corpus | writes/s d16 | CPU µs each | reads/s d16 | CPU µs each |"
+        print "\n| server, by bench-load | writes/s d16 | CPU µs each | reads/s d16 | CPU µs each |"
         print "|---|---|---|---|---|"
-        n = split("zslot-lz4-pages zslotd-lz4-pages", servers, " ")
+        n = split("null-load zslot-lz4-load zslotd-lz4-load zslotd-load zslot-lz4-pages zslotd-lz4-pages", servers, " ")
         for (i = 1; i <= n; i++) {
             s = servers[i]
             printf "| %s | %.0f | %.1f | %.0f | %.1f |\n", s,
