@@ -48,112 +48,6 @@ static word_t *word_of(const struct space *space, uint32_t block)
     return (word_t *)space->region.base + block;
 }
 
-/* -- Maps: a bit per block, and above them a bit per word that has any set, so that a
- *    search is short however large the store. -- */
-
-static uint64_t map_words(uint32_t blocks)
-{
-    return (uint64_t)blocks / 64 + 1;
-}
-
-static uint64_t some_words(uint32_t blocks)
-{
-    return map_words(blocks) / 64 + 1;
-}
-
-static bool map_has(const struct block_map *map, uint32_t block)
-{
-    return map->bits[block / 64] >> block % 64 & 1;
-}
-
-static void map_set(struct block_map *map, uint32_t first, uint32_t count)
-{
-    for (uint32_t block = first; block < first + count; block++) {
-        map->bits[block / 64] |= UINT64_C(1) << block % 64;
-        map->some[block / 64 / 64] |= UINT64_C(1) << block / 64 % 64;
-    }
-    map->count += count;
-}
-
-static void map_clear(struct block_map *map, uint32_t first, uint32_t count)
-{
-    for (uint32_t block = first; block < first + count; block++) {
-        uint64_t *word = &map->bits[block / 64];
-
-        *word &= ~(UINT64_C(1) << block % 64);
-        if (*word == 0)
-            map->some[block / 64 / 64] &= ~(UINT64_C(1) << block / 64 % 64);
-    }
-    map->count -= count;
-}
-
-/* All of them, of a map that is zeroes. */
-static void map_set_all(struct block_map *map, uint32_t blocks)
-{
-    uint64_t words = map_words(blocks);
-
-    memset(map->bits, 0xff, words * sizeof *map->bits);
-    map->bits[0] &= ~UINT64_C(1); /* has the header */
-    map->bits[words - 1] &= UINT64_MAX >> (63 - blocks % 64);
-    for (uint64_t word = 0; word < words; word++)
-        if (map->bits[word])
-            map->some[word / 64] |= UINT64_C(1) << word % 64;
-    map->count = blocks;
-}
-
-/* The first bit set at FROM or behind it, or else from the start; there must be one. */
-static uint64_t next_bit(const uint64_t *bits, uint64_t words, uint64_t from)
-{
-    uint64_t word = from / 64, here = bits[word] & UINT64_MAX << from % 64;
-
-    while (here == 0) {
-        word = (word + 1) % words;
-        here = bits[word];
-    }
-    return word * 64 + (unsigned)__builtin_ctzll(here);
-}
-
-/* The first block at FROM or behind it, or else from the start; there must be one. */
-static uint32_t map_next(const struct block_map *map, uint32_t blocks, uint32_t from)
-{
-    uint64_t here = map->bits[from / 64] & UINT64_MAX << from % 64;
-
-    if (here)
-        return from / 64 * 64 + (unsigned)__builtin_ctzll(here);
-    uint64_t next = (from / 64 + 1) % map_words(blocks);
-    uint64_t word = next_bit(map->some, some_words(blocks), next);
-    return (uint32_t)(word * 64 + (unsigned)__builtin_ctzll(map->bits[word]));
-}
-
-/* How many bits are set from the first one at the hand or behind it on, MOST at most. */
-static uint32_t run_at_hand(const struct space *space, const struct block_map *map,
-                            uint32_t most, uint32_t *first)
-{
-    uint32_t count = 1;
-
-    *first = map_next(map, space->blocks, map->hand);
-    while (count < most && *first + count <= space->blocks &&
-           map_has(map, *first + count))
-        count++;
-    return count;
-}
-
-static void move_hand(const struct space *space, struct block_map *map, uint32_t to)
-{
-    map->hand = to <= space->blocks ? to : 1;
-}
-
-/* Clears a run of bits, MOST at most, from the hand on. */
-static uint32_t take_run(const struct space *space, struct block_map *map,
-                         uint32_t most, uint32_t *first)
-{
-    uint32_t count = run_at_hand(space, map, most, first);
-
-    map_clear(map, *first, count);
-    move_hand(space, map, *first + count);
-    return count;
-}
-
 /* -- Life. -- */
 
 static uint32_t block_count(uint64_t backing_bytes)
@@ -171,8 +65,9 @@ static uint64_t words_bytes(uint32_t blocks)
 uint64_t space_fixed_bytes(uint64_t backing_bytes)
 {
     uint32_t blocks = block_count(backing_bytes);
-    uint64_t bytes = words_bytes(blocks) +
-                     2 * (map_words(blocks) + some_words(blocks)) * sizeof(uint64_t);
+    uint64_t bytes =
+        words_bytes(blocks) +
+        2 * (block_map_words(blocks) + block_map_some_words(blocks)) * sizeof(uint64_t);
 
     return page_round_up(bytes);
 }
@@ -200,12 +95,13 @@ int space_note_writes(struct space *space, struct memory *memory, bool lock_in_r
 {
     /* As large as for the largest store: it may be used with another size next time. */
     return region_open(&space->writes, REGION_SHARED, "zslot-writes",
-                       map_words(UINT32_MAX) * sizeof(uint64_t), memory, lock_in_ram);
+                       block_map_words(UINT32_MAX) * sizeof(uint64_t), memory,
+                       lock_in_ram);
 }
 
 uint64_t space_writes_bytes(uint64_t backing_bytes)
 {
-    uint64_t bytes = map_words(block_count(backing_bytes)) * sizeof(uint64_t);
+    uint64_t bytes = block_map_words(block_count(backing_bytes)) * sizeof(uint64_t);
 
     return page_round_up(bytes);
 }
@@ -226,12 +122,13 @@ int space_start(struct space *space)
             space_writes_bytes(((uint64_t)space->blocks + 1) * BLOCK_BYTES));
     if (r < 0)
         return r;
-    uint64_t words = map_words(space->blocks), some = some_words(space->blocks);
+    uint64_t words = block_map_words(space->blocks),
+             some = block_map_some_words(space->blocks);
     space->free.bits = (uint64_t *)(space->region.base + words_bytes(space->blocks));
     space->free.some = space->free.bits + words;
     space->empty.bits = space->free.some + some;
     space->empty.some = space->empty.bits + words;
-    map_set_all(&space->free, space->blocks);
+    block_map_set_all(&space->free, space->blocks);
     return 0;
 }
 
@@ -268,14 +165,14 @@ void space_note_content(struct space *space, uint32_t first, uint32_t end)
 {
     LOCK_FOR_SCOPE(&space->lock);
 
-    map_clear(&space->free, first, end - first);
-    map_set(&space->empty, first, end - first);
+    block_map_clear(&space->free, first, end - first);
+    block_map_set(&space->empty, first, end - first);
 }
 
 /* The map that has a block of neither use. */
 static struct block_map *map_of(struct space *space, uint32_t block)
 {
-    return map_has(&space->free, block) ? &space->free : &space->empty;
+    return block_map_has(&space->free, block) ? &space->free : &space->empty;
 }
 
 void space_adopt_begin(struct space *space)
@@ -290,7 +187,7 @@ void space_adopt_begin(struct space *space)
             at +=
                 63; /* and the loop adds one; past the last of all blocks that have a number */
         else if (writes[block / 64] >> block % 64 & 1) {
-            map_clear(map_of(space, block), block, 1);
+            block_map_clear(map_of(space, block), block, 1);
             atomic_store(word_of(space, block), HELD);
             space->held++;
         }
@@ -306,7 +203,7 @@ static int adopt_part_locked(struct space *space, uint32_t block, uint32_t bytes
         /* A slot refers to a block only when nothing is under way to it any more: the
          * note is from before the store was used by another way, without notes. */
         note_writes(space, block, 1, false);
-        map_set(&space->empty, block, 1);
+        block_map_set(&space->empty, block, 1);
         space->held--;
         now = 0;
     }
@@ -315,7 +212,7 @@ static int adopt_part_locked(struct space *space, uint32_t block, uint32_t bytes
     if (now == 0) {
         /* As if it had been full when it landed: then the cleaner looks at it. */
         now = USED | BLOCK_BYTES / FILLED_UNIT << FILLED_SHIFT;
-        map_clear(map_of(space, block), block, 1);
+        block_map_clear(map_of(space, block), block, 1);
     }
     atomic_store(word_of(space, block), now + bytes);
     space->live_bytes += bytes;
@@ -369,7 +266,7 @@ void space_let_go(struct space *space)
         if (atomic_load(word_of(space, block)) == HELD) {
             note_writes(space, block, 1, false);
             atomic_store(word_of(space, block), 0);
-            map_set(&space->empty, block, 1);
+            block_map_set(&space->empty, block, 1);
             space->held--;
         }
 }
@@ -379,7 +276,7 @@ void space_let_go(struct space *space)
 static uint32_t take_noted(struct space *space, struct block_map *map, uint32_t most,
                            uint32_t *first)
 {
-    uint32_t count = take_run(space, map, most, first);
+    uint32_t count = block_map_take_run(space->blocks, map, most, first);
 
     note_writes(space, *first, count, true);
     return count;
@@ -410,11 +307,11 @@ static bool find_reusable_locked(struct space *space, uint32_t most)
         space->empty.count < space->reuse_from)
         return false;
     for (unsigned look = 0; look < REUSE_LOOKS; look++) {
-        uint32_t count = run_at_hand(space, &space->empty, least, &first);
+        uint32_t count = block_map_run(space->blocks, &space->empty, least, &first);
 
         if (count == least)
             return true;
-        move_hand(space, &space->empty, first + count);
+        block_map_move_hand(space->blocks, &space->empty, first + count);
     }
     space->reuse_from = more;
     return false;
@@ -445,10 +342,11 @@ void space_put_back(struct space *space, uint32_t first, uint32_t count, bool di
 
     for (uint32_t block = first; block < first + count; block++) {
         assert(atomic_load(word_of(space, block)) == 0);
-        assert(!map_has(&space->free, block) && !map_has(&space->empty, block));
+        assert(!block_map_has(&space->free, block) &&
+               !block_map_has(&space->empty, block));
     }
     note_writes(space, first, count, false);
-    map_set(discarded ? &space->free : &space->empty, first, count);
+    block_map_set(discarded ? &space->free : &space->empty, first, count);
 }
 
 uint32_t space_empty_blocks(const struct space *space)
@@ -464,7 +362,7 @@ void space_untake(struct space *space, uint32_t block, bool was_free)
 
     assert(atomic_load(word_of(space, block)) == 0);
     note_writes(space, block, 1, false);
-    map_set(map, block, 1);
+    block_map_set(map, block, 1);
     map->hand = block;
 }
 
@@ -480,7 +378,7 @@ static void retire_if_empty(struct space *space, uint32_t block)
         if (!(now & USED) || now & (LIVE_MASK | PIN_MASK))
             return;
     while (!atomic_compare_exchange_weak(word, &now, 0));
-    map_set(&space->empty, block, 1);
+    block_map_set(&space->empty, block, 1);
 }
 
 void space_landed(struct space *space, uint32_t block, uint32_t live_bytes)
@@ -601,8 +499,8 @@ int space_check(struct space *space)
 
     for (uint32_t block = 1; block <= space->blocks; block++) {
         uint32_t now = atomic_load(word_of(space, block));
-        bool is_free = map_has(&space->free, block);
-        bool is_empty = map_has(&space->empty, block);
+        bool is_free = block_map_has(&space->free, block);
+        bool is_empty = block_map_has(&space->empty, block);
         bool is_used = now & USED && now & LIVE_MASK && !(now & PIN_MASK);
 
         bool is_held = now == HELD;

@@ -41,14 +41,9 @@
 #include <stdint.h>
 
 #include "block-format.h"
+#include "block-map.h"
 #include "lock.h"
 #include "region.h"
-
-struct block_map {
-    uint64_t *bits, *some; /* a bit per block; per word of these that is not zero */
-    _Atomic uint32_t count;
-    uint32_t hand; /* where the next search begins */
-};
 
 struct space {
     struct region region; /* a word per block, and the maps */
