@@ -231,7 +231,7 @@ static void append_bytes(struct segment *segment, uint32_t block, uint32_t heade
                          const void *from, uint32_t bytes)
 {
     if (block == segment->used)
-        segment->filled[segment->used++] = 0;
+        segment->used++;
     unsigned char *to =
         segment->buffer + block * BLOCK_BYTES + segment->filled[block] + header_bytes;
     uint32_t padded = (bytes + 7) / 8 * 8;

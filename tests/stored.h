@@ -1,7 +1,7 @@
 /* stored.h - a volume of 8 MiB, its model, and a faulty backing store under it
  *
  * Owns:    these three, for one test at a time.
- * Called:  by fault-writeback.c and fault-fetch.c.
+ * Called:  by fault- and unit- tests.
  * Locks:   none.
  * Never:   lets anything fail by itself.
  *
