@@ -490,6 +490,29 @@ static void give_back(struct space *space)
         space_put_back(space, held_back[--held_back_count], 1, true);
 }
 
+static void forget_what_was_left_over(struct space *space)
+{
+    (void)space;
+    volume->parts.writeback->segments.waste = 0;
+}
+
+/* One in a block, what is left would take more blocks than there are. */
+START_TEST(cleaner_splits_what_was_split_while_evictions_do_not_split)
+{
+    const unsigned pages = 1560, more = 1100;
+
+    open_store(SMALL_STORE);
+    store_all(pages, 2100);
+    for (unsigned i = 0; i < pages; i += 3)
+        model_trim_both(&model, volume, i * PAGE, PAGE);
+    have_done(forget_what_was_left_over);
+    for (unsigned i = 0; i < more; i++)
+        write_one(pages + i, 1000);
+    stored_write_back();
+    ck_assert_uint_eq(stored_stat(STAT_bd_count), pages - pages / 3 + more);
+}
+END_TEST
+
 /* Of what is moved nothing can be split, in one block, and as much comes free as was taken: it went on for
  * ever, and who waited for room had no answer. */
 START_TEST(writeback_is_refused_where_cleaning_makes_no_room)
@@ -532,5 +555,6 @@ HARNESS_MAIN_WITH(
     cleaner_does_not_move_an_earlier_split_object_of_the_same_page,
     overwrites_of_a_store_that_is_nearly_full_find_room_and_lose_nothing,
     cleaner_goes_on_when_what_is_written_needs_no_splitting_any_more,
+    cleaner_splits_what_was_split_while_evictions_do_not_split,
     writeback_is_refused_where_cleaning_makes_no_room,
     overwrites_of_a_store_that_is_half_full_are_written_not_much_more_than_once)
