@@ -47,7 +47,7 @@ static bool has_begun(const struct connection *connection)
     return first && (first->sent_bytes > 0 || connection->first_is_within_tls);
 }
 
-static int gather(struct connection *connection, struct iovec *pieces)
+static int make_pieces(struct connection *connection, struct iovec *pieces)
 {
     struct request *request = connection->finished.first;
     int count = 0;
@@ -124,7 +124,7 @@ void output_flush(struct connection *connection)
     connection->holds_data = false;
     while (output_is_waiting(connection) && connection->state != CONNECTION_GONE) {
         struct iovec pieces[PIECES_MAX];
-        ssize_t sent = send_some(connection, pieces, gather(connection, pieces));
+        ssize_t sent = send_some(connection, pieces, make_pieces(connection, pieces));
 
         if (sent > 0) {
             take_off(connection, (size_t)sent);
