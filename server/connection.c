@@ -73,6 +73,8 @@ static void free_memory(struct connection *connection)
         event_free(connection->deadline);
     if (connection->again)
         event_free(connection->again);
+    if (connection->gather.timer)
+        event_free(connection->gather.timer);
     munmap(connection, used_bytes + ARENA_BYTES);
 }
 
@@ -166,6 +168,7 @@ void connection_finish(struct request *request)
         return;
     }
     transmit_answer(request);
+    gather_note(&connection->gather, request->answer_bytes);
     request_queue_add(&connection->finished, request);
 }
 
@@ -290,6 +293,7 @@ static void serve(struct connection *connection)
         switch (transmit_step(connection)) {
         case TRANSMIT_DONE:
             done++;
+            connection->gather.answers = done;
             /* After the last all answers leave anyway. */
             if (!is_last_of_batch(connection)) {
                 uint64_t now = reactor_now_ns();
@@ -383,10 +387,12 @@ static void settle(struct connection *connection)
     bool goes_on = connection->is_paused && connection->state == CONNECTION_SERVING;
     bool reads = connection->state <= CONNECTION_SERVING && !connection->is_stalled &&
                  !connection->is_paused && !handshake_wants_to_send(connection);
-    want(connection, connection->readable, &connection->reading, reads);
-    want(connection, connection->writable, &connection->writing,
-         handshake_wants_to_send(connection) ||
-             (connection->state != CONNECTION_GONE && output_is_waiting(connection)));
+    bool sends =
+        handshake_wants_to_send(connection) ||
+        (connection->state != CONNECTION_GONE && output_is_waiting(connection));
+    bool gathers = reads && !sends && gather_begin(connection);
+    want(connection, connection->readable, &connection->reading, reads && !gathers);
+    want(connection, connection->writable, &connection->writing, sends || gathers);
     /* By a timer, so that the others of the loop have their turn first. */
     if (goes_on ||
         (reads && connection->tls && connection->state != CONNECTION_HANDSHAKE &&
@@ -399,6 +405,7 @@ static void settle(struct connection *connection)
 void connection_go_on(struct connection *connection)
 {
     connection->turn_ns = reactor_now_ns();
+    gather_end(connection);
     output_flush(connection);
     while (connection->is_stalled && connection->state <= CONNECTION_SERVING) {
         /* It may have been long. */
@@ -453,7 +460,22 @@ static void on_writable(int fd, short what, void *opaque)
     (void)what;
     if (connection->state == CONNECTION_HANDSHAKE)
         go_on_with_handshake(connection);
-    connection_go_on(connection);
+    if (gather_end(connection))
+        take_turn(connection, false);
+    else
+        connection_go_on(connection);
+}
+
+/* After on_writable(), if that is to come in the same turn of the loop: then it has been read. */
+static void on_patience(int fd, short what, void *opaque)
+{
+    struct connection *connection = opaque;
+
+    (void)fd;
+    (void)what;
+    gather_end(connection);
+    gather_give_up(connection);
+    take_turn(connection, false);
 }
 
 static void on_again(int fd, short what, void *opaque)
@@ -510,6 +532,7 @@ int connection_open(struct reactor *loop, int fd)
     connection->fd = fd;
     connection->is_local = is_local(fd);
     connection->state = CONNECTION_NEGOTIATING;
+    gather_init(connection);
     request_queue_init(&connection->finished);
     for (unsigned i = CONNECTION_REQUESTS; i-- > 0;) {
         connection->requests[i].connection = connection;
@@ -522,8 +545,9 @@ int connection_open(struct reactor *loop, int fd)
         event_new(loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
     connection->deadline = evtimer_new(loop->base, on_deadline, connection);
     connection->again = evtimer_new(loop->base, on_again, connection);
+    connection->gather.timer = evtimer_new(loop->base, on_patience, connection);
     if (!connection->readable || !connection->writable || !connection->deadline ||
-        !connection->again) {
+        !connection->again || !connection->gather.timer) {
         free_memory(connection);
         return -ENOMEM;
     }

@@ -45,6 +45,7 @@
 #include <stdbool.h>
 
 #include "arena.h"
+#include "gather.h"
 #include "negotiate.h"
 #include "request.h"
 #include "tls.h"
@@ -73,8 +74,9 @@ struct connection {
     struct reactor *loop;
     struct connection *next, **link; /* of the loop's list */
     int fd;
-    bool is_local;           /* a Unix socket, of bytes */
-    unsigned came_alone;     /* so many requests of late, one at each reception */
+    bool is_local;       /* a Unix socket, of bytes */
+    unsigned came_alone; /* so many requests of late, one at each reception */
+    struct gather gather;
     struct tls_session *tls; /* NULL: in the clear */
     enum connection_state state;
     struct negotiation negotiation;

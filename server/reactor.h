@@ -52,6 +52,8 @@ struct reactor_settings {
     unsigned poll_us; /* 0: it does not poll */
     /* How long a client that we want to part from may take to receive its last answers. */
     unsigned ending_ms;
+    unsigned
+        gather_ms; /* how long one that has answers may take to read them (gather.h) */
     bool lock_in_ram;
 };
 

@@ -169,6 +169,7 @@ static enum transmit_result try_now(struct connection *connection,
         bytes = 0;
     connection->out_end += put_header(connection, nbd, r, bytes, out) + bytes;
     connection->holds_data |= bytes > 0;
+    gather_note(&connection->gather, bytes);
     connection->in_start += NBD_REQUEST_BYTES + (is_write ? nbd->bytes : 0);
     connection->head_done = 0;
     return TRANSMIT_DONE;

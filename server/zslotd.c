@@ -27,6 +27,7 @@
 
 #include "accept.h"
 #include "descriptors.h"
+#include "gather.h"
 #include "listen.h"
 #include "reactor.h"
 #include "notify.h"
@@ -291,6 +292,7 @@ static int start_threads(struct server *server)
         .tls_mode = settings->tls.mode,
         .poll_us = settings->poll_us,
         .ending_ms = REACTOR_ENDING_MS,
+        .gather_ms = GATHER_MS,
         .lock_in_ram = locks_in_ram(settings),
     };
     int r = workers_start(&server->workers, &server->volumes.table);

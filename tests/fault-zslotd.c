@@ -421,7 +421,8 @@ START_TEST(what_was_sent_before_a_disc_waits_for_a_slow_store)
     uint64_t cookie, until;
 
     ck_assert(served_stop());
-    served_next = (struct served_next){.ending_ms = 10, .exports = 1};
+    served_next.ending_ms = 10;
+    served_next.exports = 1;
     served_start(volume, 1, 0);
     store_all_but_the_first();
     int fd = served_connect(0), other = served_connect(0);

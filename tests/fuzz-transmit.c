@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gather.h"
 #include "reactor.h"
 #include "nbd-protocol.h"
 #include "volume.h"
@@ -33,7 +34,8 @@ static struct reactor loop;
 static struct reactor_settings settings = {.exports = &table,
                                            .workers = &workers,
                                            .clients = &clients,
-                                           .ending_ms = REACTOR_ENDING_MS};
+                                           .ending_ms = REACTOR_ENDING_MS,
+                                           .gather_ms = GATHER_MS};
 
 static void must(bool holds)
 {

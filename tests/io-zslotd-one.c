@@ -4,11 +4,8 @@
  */
 #include "config.h"
 
-#include <linux/sockios.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -105,21 +102,6 @@ static long times_asleep(void)
     return usage.ru_nvcsw;
 }
 
-/* Whether the server has taken all out of its socket. */
-static bool is_taken(int fd)
-{
-    int left;
-
-    ck_assert_int_eq(ioctl(fd, SIOCOUTQ, &left), 0);
-    return left == 0;
-}
-
-static void wait_taken(int fd)
-{
-    while (!is_taken(fd))
-        sched_yield();
-}
-
 /* When a request leaves a Unix socket, whoever waits in a receive at the other end is woken for nothing.  (Who sends
  * the next one before the last was taken away is woken by that.) */
 START_TEST(a_client_that_waits_for_its_answer_is_woken_by_nothing_else)
@@ -130,7 +112,7 @@ START_TEST(a_client_that_waits_for_its_answer_is_woken_by_nothing_else)
 
     one_at_a_time(fd);
     for (long i = 0; i < count; i++) {
-        wait_taken(fd);
+        served_wait_taken(fd);
         long before = times_asleep();
         write_page(fd, (uint64_t)i);
         sum += times_asleep() - before;
@@ -160,7 +142,7 @@ END_TEST
 static void stop_in_write(int fd, uint64_t number)
 {
     one_at_a_time(fd);
-    wait_taken(fd);
+    served_wait_taken(fd);
     halt_at(GATE_WRITE_BUILT, number);
     send_write(fd, number);
     halt_wait();
@@ -178,10 +160,10 @@ START_TEST(a_request_that_came_alone_is_taken_when_it_has_been_answered)
     int fd = enter();
 
     stop_in_write(fd, 100);
-    ck_assert(!is_taken(fd));
+    ck_assert(!served_has_taken(fd));
     halt_go();
     expect_reply(fd, 100);
-    wait_taken(fd);
+    served_wait_taken(fd);
     close(fd);
 }
 END_TEST

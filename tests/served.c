@@ -6,13 +6,16 @@
 #include <errno.h>
 #include <event2/thread.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gather.h"
 #include "harness.h"
 #include "server.h"
 #include "workers.h"
@@ -25,8 +28,9 @@ static struct reactor_clients clients;
 static struct reactor *loops;
 static unsigned reactor_count;
 
-static const struct served_next usual = {.ending_ms = REACTOR_ENDING_MS, .exports = 2};
-struct served_next served_next = {.ending_ms = REACTOR_ENDING_MS, .exports = 2};
+#define USUAL .ending_ms = REACTOR_ENDING_MS, .gather_ms = GATHER_MS, .exports = 2
+static const struct served_next usual = {USUAL};
+struct served_next served_next = {USUAL};
 
 static void start(struct volume *volume, unsigned threads)
 {
@@ -38,6 +42,7 @@ static void start(struct volume *volume, unsigned threads)
     settings.workers = &workers;
     settings.clients = &clients;
     settings.ending_ms = served_next.ending_ms;
+    settings.gather_ms = served_next.gather_ms;
     ck_assert_int_eq(workers_start(&workers, &table), 0);
     reactor_count = threads;
     loops = calloc(threads, sizeof *loops);
@@ -172,6 +177,20 @@ void served_receive(int fd, void *out, size_t bytes)
 {
     MUST(bytes == 0 || recv(fd, out, bytes, MSG_WAITALL) == (ssize_t)bytes,
          "the server does not send %zu bytes", bytes);
+}
+
+bool served_has_taken(int fd)
+{
+    int left;
+
+    ck_assert_int_eq(ioctl(fd, SIOCOUTQ, &left), 0);
+    return left == 0;
+}
+
+void served_wait_taken(int fd)
+{
+    while (!served_has_taken(fd))
+        sched_yield();
 }
 
 bool served_is_closed(int fd)

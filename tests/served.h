@@ -20,6 +20,7 @@
 /* For the next start, which takes the usual ones again for those after it. */
 struct served_next {
     unsigned ending_ms;
+    unsigned gather_ms;
     unsigned exports; /* 1: without "other" */
 };
 extern struct served_next served_next;
@@ -60,6 +61,10 @@ void served_receive(int fd, void *out, size_t bytes);
 
 /* Whether the server has closed; bytes before that are thrown away. */
 bool served_is_closed(int fd);
+
+/* Whether the server has taken all that was sent out of its socket. */
+bool served_has_taken(int fd);
+void served_wait_taken(int fd);
 
 /* Reads the greeting and negotiates by EXPORT_NAME without zeroes; simple replies then.  The empty
  * name, or another. */

@@ -1,0 +1,64 @@
+/* gather.h - lets requests gather of a client that is busy with the answers it has
+ *
+ * Owns:    the size of the socket's send buffer, meanwhile.
+ * Called:  by the connection's loop.
+ * Locks:   none.
+ * Never:   makes a client by TCP, vsock or TLS wait, or any longer than gather_ms.
+ *
+ * A client with several requests under way that takes longer for an answer than the loop for a request sends the next
+ * one whenever it is done with an answer.  Each would wake the loop, and be received and answered by itself, at a
+ * multiple of the processor time that one of many takes.  While such a client has answers that it has not read it waits
+ * for none: so the loop waits until it has read half of them, and finds as many requests then.
+ *
+ * That is an event: a Unix socket counts as writable while what its peer has not read is at most a quarter of
+ * SO_SNDBUF (unix_writable in Linux' net/unix/af_unix.c), which is set accordingly.
+ *
+ * A client that does not read waits for something else: until all that it has to send is received, perhaps.  It is
+ * received from after gather_ms, which is what that costs it, and not waited for again until it has had thousands
+ * of answers.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+#ifndef ZSLOT_GATHER_H
+#define ZSLOT_GATHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* libevent's clock goes by the kernel's ticks, of which there are 100 a second or more: less might be over at once. */
+#define GATHER_MS 20u
+
+struct connection;
+struct event;
+
+struct gather {
+    struct event *timer;
+    bool is_on;
+    bool was_behind; /* when it was asked last, and then it is asked each time */
+    unsigned not_asked, ask_each;
+    int sndbuf_bytes; /* at first; 0: it is never on */
+    unsigned answers; /* made in this turn; for the connection to set */
+    /* Of data, in one: the most of late. */
+    uint32_t answer_bytes;
+};
+
+void gather_init(struct connection *connection);
+
+/* An answer with BYTES of data. */
+static inline void gather_note(struct gather *gather, uint32_t bytes)
+{
+    if (gather->answer_bytes < bytes)
+        gather->answer_bytes = bytes;
+}
+
+/* All that had come is answered, but for a part of a request.  True: nothing is received until the socket is writable,
+ * or the timer has gone off. */
+bool gather_begin(struct connection *connection);
+
+/* Before anything is sent.  True: it was on. */
+bool gather_end(struct connection *connection);
+
+/* The timer has gone off. */
+void gather_give_up(struct connection *connection);
+
+#endif
