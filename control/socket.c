@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -47,18 +46,6 @@ static int bind_privately(int fd, const struct sockaddr_un *address)
     return r;
 }
 
-static bool nobody_listens(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool nobody = fd >= 0 &&
-                  connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
-                  errno == ECONNREFUSED;
-
-    if (fd >= 0)
-        close(fd);
-    return nobody;
-}
-
 /* There is something at the path: may it go? */
 static int take_away_stale(const struct sockaddr_un *address, struct reason *reason)
 {
@@ -76,12 +63,7 @@ static int take_away_stale(const struct sockaddr_un *address, struct reason *rea
                           "control=%s: there is something that is not a socket; write "
                           "a path at which there is nothing",
                           path);
-    struct predecessor predecessor = {0};
-    bool stale;
-    do
-        stale = nobody_listens(address);
-    while (!stale && predecessor_wait(&predecessor));
-    if (!stale)
+    if (predecessor_wait_socket(address) < 0)
         return reason_say(reason, -EADDRINUSE,
                           "control=%s: another server listens there; write another "
                           "path, or stop that one",

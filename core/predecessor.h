@@ -15,6 +15,8 @@
 
 #include <stdbool.h>
 
+struct sockaddr_un;
+
 #define PREDECESSOR_MS 2000
 
 struct predecessor {
@@ -23,5 +25,9 @@ struct predecessor {
 
 /* Waits a little.  False: it has been long enough. */
 bool predecessor_wait(struct predecessor *predecessor);
+
+/* 0: nobody listens on the socket at ADDRESS, or does not any more; -EADDRINUSE: somebody does; or another
+ * negative errno: it cannot be told. */
+int predecessor_wait_socket(const struct sockaddr_un *address);
 
 #endif

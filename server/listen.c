@@ -110,18 +110,6 @@ static int refuse_port(const char *address, int r, struct reason *reason)
 
 /* -- Unix sockets. -- */
 
-/* 0: somebody listens there.  (It would wait for who listens and does not accept.) */
-static int try_connect(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    int r =
-        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
-    close(fd);
-    return r == -EAGAIN ? 0 : r;
-}
-
 /* A socket file that nobody listens on any more is in the way: a server that was killed left it.
  * Anything else refuses connections in the same way, and stays. */
 static int clear_the_way(const struct sockaddr_un *address, const char *all,
@@ -136,18 +124,14 @@ static int clear_the_way(const struct sockaddr_un *address, const char *all,
             reason, -EEXIST,
             "listen=%s: what is there is no socket, and stays; choose another path",
             all);
-    struct predecessor predecessor = {0};
-    int r;
-    do
-        r = try_connect(address);
-    while (r == 0 && predecessor_wait(&predecessor));
-    if (r == 0)
+    int r = predecessor_wait_socket(address);
+    if (r == -EADDRINUSE)
         return reason_say(
             reason, -EADDRINUSE,
             "listen=%s: another server listens there; write another path, "
             "or stop that one",
             all);
-    if (r == -ECONNREFUSED)
+    if (r == 0)
         unlink(address->sun_path);
     return 0;
 }
