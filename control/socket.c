@@ -68,7 +68,7 @@ static int take_away_stale(const struct sockaddr_un *address, struct reason *rea
                           "control=%s: another server listens there; write another "
                           "path, or stop that one",
                           path);
-    if (unlink(path) < 0)
+    if (unlink(path) < 0 && errno != ENOENT)
         return reason_say(reason, -errno,
                           "control=%s: cannot take away the socket that a server left "
                           "behind: %s",

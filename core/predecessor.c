@@ -42,5 +42,6 @@ int predecessor_wait_socket(const struct sockaddr_un *address)
     do
         r = try_connect(address);
     while (r == -EADDRINUSE && predecessor_wait(&predecessor));
-    return r == -ECONNREFUSED ? 0 : r;
+    /* Whoever ends in order takes it away. */
+    return r == -ECONNREFUSED || r == -ENOENT ? 0 : r;
 }
