@@ -73,8 +73,6 @@ static void free_memory(struct connection *connection)
         event_free(connection->deadline);
     if (connection->again)
         event_free(connection->again);
-    if (connection->gather.timer)
-        event_free(connection->gather.timer);
     munmap(connection, used_bytes + ARENA_BYTES);
 }
 
@@ -391,6 +389,9 @@ static void settle(struct connection *connection)
         handshake_wants_to_send(connection) ||
         (connection->state != CONNECTION_GONE && output_is_waiting(connection));
     bool gathers = reads && !sends && gather_begin(connection);
+    /* The one that is added first: to be without any costs the kernel memory. */
+    if (gathers)
+        want(connection, connection->writable, &connection->writing, true);
     want(connection, connection->readable, &connection->reading, reads && !gathers);
     want(connection, connection->writable, &connection->writing, sends || gathers);
     /* By a timer, so that the others of the loop have their turn first. */
@@ -466,14 +467,8 @@ static void on_writable(int fd, short what, void *opaque)
         connection_go_on(connection);
 }
 
-/* After on_writable(), if that is to come in the same turn of the loop: then it has been read. */
-static void on_patience(int fd, short what, void *opaque)
+void connection_gather_no_more(struct connection *connection)
 {
-    struct connection *connection = opaque;
-
-    (void)fd;
-    (void)what;
-    gather_end(connection);
     gather_give_up(connection);
     take_turn(connection, false);
 }
@@ -545,9 +540,8 @@ int connection_open(struct reactor *loop, int fd)
         event_new(loop->base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
     connection->deadline = evtimer_new(loop->base, on_deadline, connection);
     connection->again = evtimer_new(loop->base, on_again, connection);
-    connection->gather.timer = evtimer_new(loop->base, on_patience, connection);
     if (!connection->readable || !connection->writable || !connection->deadline ||
-        !connection->again || !connection->gather.timer) {
+        !connection->again) {
         free_memory(connection);
         return -ENOMEM;
     }

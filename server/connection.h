@@ -129,6 +129,9 @@ void connection_finish(struct request *request);
 /* After all of a batch have come back: sends, and goes on with what was stalled. */
 void connection_go_on(struct connection *connection);
 
+/* Receives what has gathered of a client that has taken too long. */
+void connection_gather_no_more(struct connection *connection);
+
 /* Receives what has come, without an event that says so.  False: it does not receive now. */
 bool connection_poll(struct connection *connection);
 

@@ -3,7 +3,6 @@
 
 #include "gather.h"
 
-#include <event2/event.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -79,8 +78,6 @@ static bool ask(const struct connection *connection, unsigned answers, int *unre
 
 bool gather_begin(struct connection *connection)
 {
-    const unsigned ms = connection->loop->settings->gather_ms;
-    const struct timeval patience = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     struct gather *gather = &connection->gather;
     const unsigned answers = gather->answers;
     int unread;
@@ -95,11 +92,13 @@ bool gather_begin(struct connection *connection)
         gather->answer_bytes /= 2;
         return false;
     }
-    if (event_add(gather->timer, &patience) < 0)
+    if (reactor_watch(connection->loop) < 0)
         return false;
-    /* Writable at half, and half a message more: of two, one is to be left. */
-    set_sndbuf(connection, 2 * (unread + (int)MESSAGE_BYTES));
+    /* Half, and half a message more: of two, one is to be left. */
+    gather->most_unread = ((unsigned)unread + MESSAGE_BYTES) / 2;
+    set_sndbuf(connection, 4 * (int)gather->most_unread);
     gather->is_on = true;
+    gather->since_ns = reactor_now_ns();
     return true;
 }
 
@@ -110,14 +109,28 @@ bool gather_end(struct connection *connection)
     if (!gather->is_on)
         return false;
     gather->is_on = false;
-    event_del(gather->timer);
     set_sndbuf(connection, gather->sndbuf_bytes);
     return true;
 }
 
+bool gather_is_over(const struct connection *connection, uint64_t now_ns)
+{
+    return connection->gather.is_on &&
+           now_ns - connection->gather.since_ns >=
+               (uint64_t)connection->loop->settings->gather_ms * 1000000;
+}
+
 void gather_give_up(struct connection *connection)
 {
-    connection->gather.was_behind = false;
-    connection->gather.ask_each = ASK_AFTER;
-    connection->gather.not_asked = 0;
+    struct gather *gather = &connection->gather;
+    int unread = 0;
+
+    gather_end(connection);
+    /* It may have read while the loop stood still. */
+    if (ioctl(connection->fd, SIOCOUTQ, &unread) == 0 &&
+        (unsigned)unread <= gather->most_unread)
+        return;
+    gather->was_behind = false;
+    gather->ask_each = ASK_AFTER;
+    gather->not_asked = 0;
 }

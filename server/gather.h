@@ -15,7 +15,7 @@
  *
  * A client that does not read waits for something else: until all that it has to send is received, perhaps.  It is
  * received from after gather_ms, which is what that costs it, and not waited for again until it has had thousands
- * of answers.
+ * of answers.  The loop has one timer for all of them (reactor_watch()).
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -25,16 +25,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* libevent's clock goes by the kernel's ticks, of which there are 100 a second or more: less might be over at once. */
 #define GATHER_MS 20u
 
 struct connection;
-struct event;
 
 struct gather {
-    struct event *timer;
     bool is_on;
-    bool was_behind; /* when it was asked last, and then it is asked each time */
+    uint64_t since_ns;
+    unsigned most_unread; /* bytes: then the socket is writable */
+    bool was_behind;      /* when it was asked last, and then it is asked each time */
     unsigned not_asked, ask_each;
     int sndbuf_bytes; /* at first; 0: it is never on */
     unsigned answers; /* made in this turn; for the connection to set */
@@ -52,13 +51,16 @@ static inline void gather_note(struct gather *gather, uint32_t bytes)
 }
 
 /* All that had come is answered, but for a part of a request.  True: nothing is received until the socket is writable,
- * or the timer has gone off. */
+ * or it has been too long. */
 bool gather_begin(struct connection *connection);
 
 /* Before anything is sent.  True: it was on. */
 bool gather_end(struct connection *connection);
 
-/* The timer has gone off. */
+/* Whether it is on, and for longer than gather_ms. */
+bool gather_is_over(const struct connection *connection, uint64_t now_ns);
+
+/* The same when it has been too long: whoever has not read is not asked for a while. */
 void gather_give_up(struct connection *connection);
 
 #endif

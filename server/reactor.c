@@ -67,6 +67,42 @@ void reactor_remove(struct connection *connection)
     count_out(connection->loop);
 }
 
+/* -- Clients of which requests gather. -- */
+
+/* Twice in gather_ms, so that none is waited for much longer. */
+int reactor_watch(struct reactor *loop)
+{
+    const unsigned us = loop->settings->gather_ms * 500;
+    const struct timeval after = {.tv_sec = us / 1000000, .tv_usec = us % 1000000};
+
+    if (loop->is_watching)
+        return 0;
+    if (event_add(loop->watch, &after) < 0)
+        return -ENOMEM;
+    loop->is_watching = true;
+    return 0;
+}
+
+static void on_watch(int fd, short what, void *opaque)
+{
+    struct reactor *loop = opaque;
+    const uint64_t now = reactor_now_ns();
+    struct connection *next;
+    bool goes_on = false;
+
+    (void)fd;
+    (void)what;
+    loop->is_watching = false;
+    for (struct connection *each = loop->connections; each; each = next) {
+        next = each->next;
+        goes_on |= each->gather.is_on;
+        if (gather_is_over(each, now))
+            connection_gather_no_more(each);
+    }
+    if (goes_on)
+        reactor_watch(loop);
+}
+
 /* -- What others leave here. -- */
 
 static void open_connection(struct reactor *loop, int fd)
@@ -267,6 +303,8 @@ void reactor_free(struct reactor *loop)
         event_free(loop->mail);
     if (loop->stop_deadline)
         event_free(loop->stop_deadline);
+    if (loop->watch)
+        event_free(loop->watch);
     if (loop->base)
         event_base_free(loop->base);
     if (loop->mail_fd >= 0)
@@ -294,7 +332,9 @@ int reactor_start(struct reactor *loop, const struct reactor_settings *settings)
     loop->mail =
         event_new(loop->base, loop->mail_fd, EV_READ | EV_PERSIST, on_mail, loop);
     loop->stop_deadline = evtimer_new(loop->base, on_stop_deadline, loop);
-    if (!loop->mail || !loop->stop_deadline || event_add(loop->mail, NULL) < 0)
+    loop->watch = evtimer_new(loop->base, on_watch, loop);
+    if (!loop->mail || !loop->stop_deadline || !loop->watch ||
+        event_add(loop->mail, NULL) < 0)
         goto fail;
     r = -pthread_create(&loop->thread, NULL, run, loop);
     if (r < 0)

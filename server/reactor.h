@@ -61,7 +61,7 @@ struct reactor {
     const struct reactor_settings *settings;
     pthread_t thread;
     struct event_base *base;
-    struct event *mail, *stop_deadline;
+    struct event *mail, *stop_deadline, *watch;
     int mail_fd;
     _Atomic unsigned
         connection_count; /* with those that were given and not opened yet */
@@ -71,6 +71,7 @@ struct reactor {
     _Atomic bool is_asked;     /* some connection is */
     uint8_t scratch[REACTOR_SCRATCH_BYTES];
     bool is_stopping;
+    bool is_watching; /* watch is added */
     uint64_t sends;
 
     struct {
@@ -124,6 +125,9 @@ static inline uint64_t reactor_now_ns(void)
 
 void reactor_add(struct connection *connection);
 void reactor_remove(struct connection *connection);
+
+/* Whoever gathers for too long is to be found.  -ENOMEM. */
+int reactor_watch(struct reactor *loop);
 struct workers *reactor_workers(const struct reactor *loop);
 struct reactor_clients *reactor_clients(const struct reactor *loop);
 
