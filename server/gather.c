@@ -16,8 +16,7 @@
 /* How many answers a client must be behind; with fewer it would soon have to wait for us. */
 #define BEHIND_MIN 5u
 
-/* Turns with answers, until one that was not behind is asked again, and one that did not read in time. */
-#define ASK_EACH 16u
+/* Turns until one that did not read in time is asked again. */
 #define ASK_AFTER 65536u
 
 /* What a message takes in the kernel at most besides its data, of which it takes up to twice as much: answers that are
@@ -36,7 +35,7 @@ void gather_init(struct connection *connection)
     struct gather *gather = &connection->gather;
     socklen_t length = sizeof gather->sndbuf_bytes;
 
-    gather->ask_each = ASK_EACH;
+    gather->ask_each = GATHER_ASK_EACH;
     if (!connection->is_local || getsockopt(connection->fd, SOL_SOCKET, SO_SNDBUF,
                                             &gather->sndbuf_bytes, &length) < 0)
         gather->sndbuf_bytes = 0;
@@ -85,7 +84,7 @@ bool gather_begin(struct connection *connection)
     gather->answers = 0;
     if (!can_wait(connection) || !is_to_be_asked(gather, answers))
         return false;
-    gather->ask_each = ASK_EACH;
+    gather->ask_each = GATHER_ASK_EACH;
     gather->was_behind = ask(connection, answers, &unread);
     if (!gather->was_behind) {
         /* Longer ones are not there for ever. */

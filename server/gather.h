@@ -3,7 +3,7 @@
  * Owns:    the size of the socket's send buffer, meanwhile.
  * Called:  by the connection's loop.
  * Locks:   none.
- * Never:   makes a client by TCP, vsock or TLS wait, or any longer than gather_ms.
+ * Never:   makes a client by TCP, vsock or TLS wait, or any for much longer than gather_ms.
  *
  * A client with several requests under way that takes longer for an answer than the loop for a request sends the next
  * one whenever it is done with an answer.  Each would wake the loop, and be received and answered by itself, at a
@@ -26,6 +26,9 @@
 #include <stdint.h>
 
 #define GATHER_MS 20u
+
+/* Turns with answers, until one that was not behind is asked again. */
+#define GATHER_ASK_EACH 16u
 
 struct connection;
 

@@ -75,12 +75,9 @@ int reactor_watch(struct reactor *loop)
     const unsigned us = loop->settings->gather_ms * 500;
     const struct timeval after = {.tv_sec = us / 1000000, .tv_usec = us % 1000000};
 
-    if (loop->is_watching)
-        return 0;
-    if (event_add(loop->watch, &after) < 0)
-        return -ENOMEM;
-    loop->is_watching = true;
-    return 0;
+    return evtimer_pending(loop->watch, NULL) || event_add(loop->watch, &after) == 0
+               ? 0
+               : -ENOMEM;
 }
 
 static void on_watch(int fd, short what, void *opaque)
@@ -92,7 +89,6 @@ static void on_watch(int fd, short what, void *opaque)
 
     (void)fd;
     (void)what;
-    loop->is_watching = false;
     for (struct connection *each = loop->connections; each; each = next) {
         next = each->next;
         goes_on |= each->gather.is_on;

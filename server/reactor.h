@@ -71,7 +71,6 @@ struct reactor {
     _Atomic bool is_asked;     /* some connection is */
     uint8_t scratch[REACTOR_SCRATCH_BYTES];
     bool is_stopping;
-    bool is_watching; /* watch is added */
     uint64_t sends;
 
     struct {

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gather.h"
 #include "harness.h"
 #include "sample.h"
 #include "served.h"
@@ -22,7 +23,6 @@
 #define REQUEST (NBD_REQUEST_BYTES + PAGE)
 #define TOO_MANY 200u /* requests without a reception too few */
 #define FOR_EVER_MS 3600000u
-#define ASK_EACH 16u /* gather.c */
 
 static struct volume *volume;
 static int other; /* another client of the same loop, which is up with its answers */
@@ -192,7 +192,7 @@ START_TEST(a_request_that_came_in_part_is_received_to_its_end)
     uint8_t requests[2 * REQUEST];
     int fd = enter();
 
-    for (unsigned i = 0; i < ASK_EACH - 1; i++)
+    for (unsigned i = 0; i < GATHER_ASK_EACH - 1; i++)
         send_and_have_received(fd);
     make_one(requests);
     make_one(requests + REQUEST);
@@ -224,29 +224,8 @@ START_TEST(a_client_that_is_few_answers_behind_is_received_from_at_once)
 }
 END_TEST
 
-/* Two answers take as much as many small ones. */
-START_TEST(a_client_that_is_a_long_answer_behind_is_received_from_at_once)
+static void read_between_writes(uint32_t bytes)
 {
-    const uint32_t bytes = 16 * PAGE;
-    uint64_t cookie;
-    int fd = enter();
-
-    for (unsigned i = 0; i < 100; i++) {
-        served_request(fd, NBD_CMD_READ, 1000, 0, bytes);
-        send_and_have_received(fd);
-        send_and_have_received(fd);
-        ck_assert_uint_eq(served_reply(fd, &cookie), 0);
-        served_receive(fd, large, bytes);
-        expect_all(fd);
-    }
-    close(fd);
-}
-END_TEST
-
-/* A worker made it. */
-START_TEST(a_client_that_is_a_worker_s_answer_behind_is_received_from_at_once)
-{
-    const uint32_t bytes = 24 * PAGE;
     uint64_t cookie;
     int fd = enter();
 
@@ -261,6 +240,18 @@ START_TEST(a_client_that_is_a_worker_s_answer_behind_is_received_from_at_once)
     }
     close(fd);
 }
+
+/* It takes as much as many small ones. */
+START_TEST(a_client_that_is_a_long_answer_behind_is_received_from_at_once)
+{
+    read_between_writes(REQUEST_INLINE_BYTES);
+}
+END_TEST
+
+START_TEST(a_client_that_is_a_worker_s_answer_behind_is_received_from_at_once)
+{
+    read_between_writes(REQUEST_INLINE_BYTES + 8 * PAGE);
+}
 END_TEST
 
 /* Its data are more than the sockets hold, and it reads no answer before they are sent. */
@@ -269,7 +260,7 @@ static void write_amid_answers(uint64_t offset, uint32_t error)
     uint64_t cookie;
     int fd = enter();
 
-    for (unsigned i = 0; i < ASK_EACH - 1; i++)
+    for (unsigned i = 0; i < GATHER_ASK_EACH - 1; i++)
         send_and_have_received(fd);
     memset(large, 'x', sizeof large);
     served_request(fd, NBD_CMD_WRITE, 1000, offset, sizeof large);
@@ -326,7 +317,7 @@ START_TEST(a_client_that_has_read_when_the_time_is_over_is_waited_for_again)
     begin(400, 0);
     int fd = enter();
 
-    for (unsigned i = 0; i < ASK_EACH; i++)
+    for (unsigned i = 0; i < GATHER_ASK_EACH; i++)
         send_and_have_received(fd);
     /* Then it waits for events, and the signal is an end of that without any: timers come first. */
     nanosleep(&moment, NULL);
@@ -360,6 +351,7 @@ START_TEST(what_has_gathered_of_a_client_that_has_gone_is_not_carried_out)
 
     fall_behind(fd);
     uint64_t last = sent - 1;
+    ck_assert_uint_ne(page[1], 0);
     close(fd);
     served_wait_connections(1);
     ck_assert_int_eq(volume_read(volume, last * PAGE, PAGE, got), 0);
