@@ -166,7 +166,6 @@ void connection_finish(struct request *request)
         return;
     }
     transmit_answer(request);
-    gather_note(&connection->gather, request->answer_bytes);
     request_queue_add(&connection->finished, request);
 }
 
@@ -291,7 +290,6 @@ static void serve(struct connection *connection)
         switch (transmit_step(connection)) {
         case TRANSMIT_DONE:
             done++;
-            connection->gather.answers = done;
             /* After the last all answers leave anyway. */
             if (!is_last_of_batch(connection)) {
                 uint64_t now = reactor_now_ns();

@@ -10,18 +10,17 @@
 #include "connection.h"
 #include "reactor.h"
 
-/* Of more that came at a time there is enough to do. */
-#define BATCH_MAX 8u
-
 /* How many answers a client must be behind; with fewer it would soon have to wait for us. */
-#define BEHIND_MIN 5u
+#define BEHIND_MIN 12u
+
+/* So many are left, or half of them, when it is received from: with eight of 16 left fio had to wait now and then. */
+#define LEFT_MIN 10u
 
 /* Turns until one that did not read in time is asked again. */
 #define ASK_AFTER 65536u
 
-/* What a message takes in the kernel at most besides its data, of which it takes up to twice as much: answers that are
- * sent together are one, and there until the last of them is read.  Seen: 768. */
-#define MESSAGE_BYTES 1024u
+/* What a message takes in the kernel besides its data, which is rounded up to pages behind the first of it. */
+#define MESSAGE_BYTES 768u
 
 /* The kernel doubles what it is given (socket(7)). */
 static void set_sndbuf(const struct connection *connection, int bytes)
@@ -49,52 +48,102 @@ static bool can_wait(const struct connection *connection)
            !connection->filling && connection->discard_bytes == 0;
 }
 
-static bool is_to_be_asked(struct gather *gather, unsigned answers)
+static bool is_to_be_asked(struct gather *gather)
 {
-    return answers > 0 && answers <= BATCH_MAX &&
-           (gather->was_behind || ++gather->not_asked % gather->ask_each == 0);
+    return gather->was_behind || ++gather->not_asked % gather->ask_each == 0;
 }
 
-/* By at least so many answers, in more than one message, or all of them would have to be read.  Were all as long as the
- * longest. */
-static bool is_behind(const struct gather *gather, unsigned answers,
-                      uint64_t unread_bytes)
-{
-    const uint64_t message =
-        MESSAGE_BYTES + 2 * (uint64_t)answers * gather->answer_bytes;
+/* -- What is unread. -- */
 
-    return unread_bytes * answers >= BEHIND_MIN * message && unread_bytes > message;
+/* The Ith from the end. */
+static struct gather_message *message_of(struct gather *gather, unsigned i)
+{
+    return &gather->sent[(gather->next - 1 - i) % GATHER_MESSAGES];
 }
 
-static bool ask(const struct connection *connection, unsigned answers, int *unread)
+void gather_sent(struct gather *gather, size_t bytes)
 {
-    const struct gather *gather = &connection->gather;
-
-    return ioctl(connection->fd, SIOCOUTQ, unread) == 0 && *unread > 0 &&
-           *unread < gather->sndbuf_bytes &&
-           is_behind(gather, answers, (unsigned)*unread);
+    /* Otherwise they are what was left of the last answer. */
+    if (gather->unsent > 0) {
+        gather->next++;
+        *message_of(gather, 0) = (struct gather_message){0, gather->unsent};
+        gather->unsent = 0;
+    }
+    message_of(gather, 0)->bytes += (uint32_t)bytes;
 }
+
+static uint64_t room_of(const struct gather_message *message)
+{
+    return MESSAGE_BYTES + message->bytes + message->bytes / 8;
+}
+
+/* How many messages, the last ones, are UNREAD bytes, and how many answers that is. */
+static unsigned count_unread(struct gather *gather, uint64_t unread, unsigned *answers)
+{
+    uint64_t room = 0;
+    unsigned count = 0;
+
+    for (*answers = 0; count < GATHER_MESSAGES; count++) {
+        const struct gather_message *message = message_of(gather, count);
+
+        if (room + room_of(message) / 2 > unread)
+            break;
+        room += room_of(message);
+        *answers += message->answers;
+    }
+    return count;
+}
+
+/* Of UNREAD bytes, which are ANSWERS in COUNT messages, those that are left when enough is read; and half of a message, for
+ * the kernel counts otherwise. */
+static unsigned bytes_of_rest(struct gather *gather, uint64_t unread, unsigned count,
+                              unsigned answers)
+{
+    const unsigned enough = answers / 2 > LEFT_MIN ? answers / 2 : LEFT_MIN;
+    uint64_t room = 0, all = 0;
+    unsigned left = 0, i;
+
+    for (i = 0; i < count - 1 && left < enough; i++) {
+        room += room_of(message_of(gather, i));
+        left += message_of(gather, i)->answers;
+    }
+    room += room_of(message_of(gather, i)) / 2;
+    for (i = 0; i < count; i++)
+        all += room_of(message_of(gather, i));
+    return (unsigned)(unread * room / all);
+}
+
+/* By some answers, and by more than one message: of one it is not seen how much is read. */
+static bool is_behind(struct connection *connection)
+{
+    struct gather *gather = &connection->gather;
+    unsigned messages, answers;
+    int unread;
+
+    if (ioctl(connection->fd, SIOCOUTQ, &unread) < 0 || unread <= 0 ||
+        unread >= gather->sndbuf_bytes)
+        return false;
+    messages = count_unread(gather, (unsigned)unread, &answers);
+    if (messages < 2 || answers < BEHIND_MIN)
+        return false;
+    gather->most_unread = bytes_of_rest(gather, (unsigned)unread, messages, answers);
+    return true;
+}
+
+/* -- Waiting. -- */
 
 bool gather_begin(struct connection *connection)
 {
     struct gather *gather = &connection->gather;
-    const unsigned answers = gather->answers;
-    int unread;
+    const bool has_answered = gather->has_answered;
 
-    gather->answers = 0;
-    if (!can_wait(connection) || !is_to_be_asked(gather, answers))
+    gather->has_answered = false;
+    if (!has_answered || !can_wait(connection) || !is_to_be_asked(gather))
         return false;
     gather->ask_each = GATHER_ASK_EACH;
-    gather->was_behind = ask(connection, answers, &unread);
-    if (!gather->was_behind) {
-        /* Longer ones are not there for ever. */
-        gather->answer_bytes /= 2;
+    gather->was_behind = is_behind(connection);
+    if (!gather->was_behind || reactor_watch(connection->loop) < 0)
         return false;
-    }
-    if (reactor_watch(connection->loop) < 0)
-        return false;
-    /* Half, and half a message more: of two, one is to be left. */
-    gather->most_unread = ((unsigned)unread + MESSAGE_BYTES) / 2;
     set_sndbuf(connection, 4 * (int)gather->most_unread);
     gather->is_on = true;
     gather->since_ns = reactor_now_ns();

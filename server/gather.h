@@ -8,10 +8,11 @@
  * A client with several requests under way that takes longer for an answer than the loop for a request sends the next
  * one whenever it is done with an answer.  Each would wake the loop, and be received and answered by itself, at a
  * multiple of the processor time that one of many takes.  While such a client has answers that it has not read it waits
- * for none: so the loop waits until it has read half of them, and finds as many requests then.
+ * for none: so the loop waits until it has read some of them, half of many, and finds as many requests then.
  *
  * That is an event: a Unix socket counts as writable while what its peer has not read is at most a quarter of
- * SO_SNDBUF (unix_writable in Linux' net/unix/af_unix.c), which is set accordingly.
+ * SO_SNDBUF (unix_writable in Linux' net/unix/af_unix.c), which is set accordingly.  The kernel counts what messages take
+ * of its memory, and a message as a whole until its last byte is read; so it is noted how many answers each had.
  *
  * A client that does not read waits for something else: until all that it has to send is received, perhaps.  It is
  * received from after gather_ms, which is what that costs it, and not waited for again until it has had thousands
@@ -23,6 +24,7 @@
 #define ZSLOT_GATHER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define GATHER_MS 20u
@@ -32,26 +34,38 @@
 
 struct connection;
 
+/* So many are known: enough for any client that is waited for. */
+#define GATHER_MESSAGES 32u
+
+/* What one call sent. */
+struct gather_message {
+    uint32_t bytes, answers;
+};
+
 struct gather {
     bool is_on;
     uint64_t since_ns;
     unsigned most_unread; /* bytes: then the socket is writable */
     bool was_behind;      /* when it was asked last, and then it is asked each time */
     unsigned not_asked, ask_each;
-    int sndbuf_bytes; /* at first; 0: it is never on */
-    unsigned answers; /* made in this turn; for the connection to set */
-    /* Of data, in one: the most of late. */
-    uint32_t answer_bytes;
+    int sndbuf_bytes;  /* at first; 0: it is never on */
+    bool has_answered; /* since gather_begin() */
+    struct gather_message sent[GATHER_MESSAGES];
+    unsigned next;   /* of sent, modulo GATHER_MESSAGES */
+    unsigned unsent; /* answers */
 };
 
 void gather_init(struct connection *connection);
 
-/* An answer with BYTES of data. */
-static inline void gather_note(struct gather *gather, uint32_t bytes)
+/* An answer is made. */
+static inline void gather_note(struct gather *gather)
 {
-    if (gather->answer_bytes < bytes)
-        gather->answer_bytes = bytes;
+    gather->has_answered = true;
+    gather->unsent++;
 }
+
+/* BYTES are sent, with all of the answers that were made. */
+void gather_sent(struct gather *gather, size_t bytes);
 
 /* All that had come is answered, but for a part of a request.  True: nothing is received until the socket is writable,
  * or it has been too long. */

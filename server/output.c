@@ -127,6 +127,7 @@ void output_flush(struct connection *connection)
         ssize_t sent = send_some(connection, pieces, make_pieces(connection, pieces));
 
         if (sent > 0) {
+            gather_sent(&connection->gather, (size_t)sent);
             take_off(connection, (size_t)sent);
             connection->first_is_within_tls = false;
             connection->loop->sends++;

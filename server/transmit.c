@@ -14,12 +14,12 @@
 /* -- Answers. -- */
 
 /* What stands before BYTES of data, of a read or a block status; or an error. */
-static uint32_t put_header(const struct connection *connection,
-                           const struct nbd_request *nbd, int r, uint32_t bytes,
-                           uint8_t *out)
+static uint32_t put_header(struct connection *connection, const struct nbd_request *nbd,
+                           int r, uint32_t bytes, uint8_t *out)
 {
     bool structured = connection->negotiation.structured;
 
+    gather_note(&connection->gather);
     if (nbd->type == NBD_CMD_BLOCK_STATUS && r == 0)
         return (uint32_t)nbd_encode_chunk(out, nbd->cookie, NBD_REPLY_FLAG_DONE,
                                           NBD_REPLY_TYPE_BLOCK_STATUS, bytes);
@@ -169,7 +169,6 @@ static enum transmit_result try_now(struct connection *connection,
         bytes = 0;
     connection->out_end += put_header(connection, nbd, r, bytes, out) + bytes;
     connection->holds_data |= bytes > 0;
-    gather_note(&connection->gather, bytes);
     connection->in_start += NBD_REQUEST_BYTES + (is_write ? nbd->bytes : 0);
     connection->head_done = 0;
     return TRANSMIT_DONE;
