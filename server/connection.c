@@ -30,11 +30,10 @@
  * back: the client can go on with the first while the rest is done on another processor.  Each sending costs a
  * system call, so that it is twice as many each time.  Of 16 requests with lz4 four, eight and four: eight at first were 0.8 times as
  * many writes a second by a fast client, and 0.9 times as many reads by fio; four each time 0.8 times as many of 64 reads.
- * A read is somebody's page fault, and waits shortly;
- * for a write that long would be two or three, and 5 % more processor time for each than by eight, with real pages
- * and lz4, a tenth on a busy machine; they are as many a second.  All this within what one call has received: held until eight are there from
- * several, answers to writes by fio at depth 16 take 4 % less processor time, and at depths 4 and 8 there are a quarter fewer,
- * since the client waits for what is held. */
+ * A read is somebody's page fault, and waits shortly; a write for longer: 20 microseconds are two or three with real pages and
+ * lz4, and each took 5 % more processor time then, a tenth on a busy machine; they were as many a second.  All this within what
+ * one call has received: held over several, answers to writes by fio at depth 16 take 4 % less processor time, and
+ * at depths 4 and 8 there are a quarter fewer, since the client waits for what is held. */
 #define HOLD_ANSWERS 4u
 #define HOLD_ANSWERS_MAX 16u
 #define HOLD_NS 150000u
@@ -253,10 +252,10 @@ static void pause_if_long(struct connection *connection, uint64_t now)
         connection->is_paused = true;
 }
 
-/* Of a batch. */
+/* Of a batch: what is done since answers were sent last, at SINCE_NS, and how much may be. */
 struct held {
     unsigned requests, most;
-    uint64_t since_ns; /* when answers were sent last */
+    uint64_t since_ns;
 };
 
 /* Within a batch, of which a request is done: sends what is there if it is much, or the first of it has waited. */
@@ -299,6 +298,7 @@ static void serve(struct connection *connection)
         discard(connection);
         switch (transmit_step(connection)) {
         case TRANSMIT_DONE:
+            connection->gather.has_served = true;
             /* After the last all answers leave anyway. */
             if (!is_last_of_batch(connection)) {
                 uint64_t now = reactor_now_ns();

@@ -3,6 +3,7 @@
 
 #include "gather.h"
 
+#include <limits.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -13,14 +14,23 @@
 /* How many answers a client must be behind; with fewer it would soon have to wait for us. */
 #define BEHIND_MIN 12u
 
-/* So many are left, or half of them, when it is received from: with eight of 16 left fio had to wait now and then. */
+/* So many are left, and half of many, when it is received from, to within a message: with eight of 16 left fio had to wait
+ * now and then. */
 #define LEFT_MIN 10u
+
+/* Where messages are so large that it would be fewer than that, it is not waited for. */
+#define LEFT_LEAST 5u
 
 /* Turns until one that did not read in time is asked again. */
 #define ASK_AFTER 65536u
 
-/* What a message takes in the kernel besides its data, which is rounded up to pages behind the first of it. */
-#define MESSAGE_BYTES 768u
+/* What the kernel takes for a message, in buffers (unix_stream_sendmsg, alloc_skb_with_frags): its struct sk_buff; up to
+ * LINEAR_MAX bytes of data with a struct skb_shared_info behind it, as a power of two; the rest in pages. */
+#define BUFFER_BYTES 256u
+#define SHARED_INFO_BYTES 320u
+#define LINEAR_MAX (KERNEL_PAGE_BYTES - SHARED_INFO_BYTES)
+#define PAGED_MAX 32768u
+#define KERNEL_PAGE_BYTES 4096u /* with larger ones it is more, for all alike */
 
 /* The kernel doubles what it is given (socket(7)). */
 static void set_sndbuf(const struct connection *connection, int bytes)
@@ -72,9 +82,33 @@ void gather_sent(struct gather *gather, size_t bytes)
     message_of(gather, 0)->bytes += (uint32_t)bytes;
 }
 
+static uint32_t power_of_two(uint32_t least)
+{
+    uint32_t power = 1;
+
+    while (power < least)
+        power *= 2;
+    return power;
+}
+
+static uint32_t room_of_buffer(uint32_t bytes)
+{
+    uint32_t paged = 0, linear = bytes;
+
+    if (bytes > LINEAR_MAX) {
+        paged = (bytes - LINEAR_MAX + KERNEL_PAGE_BYTES - 1) / KERNEL_PAGE_BYTES *
+                KERNEL_PAGE_BYTES;
+        linear = bytes > paged ? bytes - paged : 0;
+    }
+    return BUFFER_BYTES + power_of_two(linear + SHARED_INFO_BYTES) + paged;
+}
+
 static uint64_t room_of(const struct gather_message *message)
 {
-    return MESSAGE_BYTES + message->bytes + message->bytes / 8;
+    const uint32_t most = LINEAR_MAX + PAGED_MAX;
+
+    return (uint64_t)(message->bytes / most) * room_of_buffer(most) +
+           room_of_buffer(message->bytes % most);
 }
 
 /* How many messages, the last ones, are UNREAD bytes, and how many answers that is. */
@@ -95,7 +129,7 @@ static unsigned count_unread(struct gather *gather, uint64_t unread, unsigned *a
 }
 
 /* Of UNREAD bytes, which are ANSWERS in COUNT messages, those that are left when enough is read; and half of a message, for
- * the kernel counts otherwise. */
+ * the kernel may count otherwise.  0: too little would be left. */
 static unsigned bytes_of_rest(struct gather *gather, uint64_t unread, unsigned count,
                               unsigned answers)
 {
@@ -103,10 +137,12 @@ static unsigned bytes_of_rest(struct gather *gather, uint64_t unread, unsigned c
     uint64_t room = 0, all = 0;
     unsigned left = 0, i;
 
-    for (i = 0; i < count - 1 && left < enough; i++) {
+    for (i = 0; i + 1 < count && left < enough; i++) {
         room += room_of(message_of(gather, i));
         left += message_of(gather, i)->answers;
     }
+    if (left < LEFT_LEAST)
+        return 0;
     room += room_of(message_of(gather, i)) / 2;
     for (i = 0; i < count; i++)
         all += room_of(message_of(gather, i));
@@ -121,13 +157,13 @@ static bool is_behind(struct connection *connection)
     int unread;
 
     if (ioctl(connection->fd, SIOCOUTQ, &unread) < 0 || unread <= 0 ||
-        unread >= gather->sndbuf_bytes)
+        unread >= gather->sndbuf_bytes || unread > INT_MAX / 4)
         return false;
     messages = count_unread(gather, (unsigned)unread, &answers);
     if (messages < 2 || answers < BEHIND_MIN)
         return false;
     gather->most_unread = bytes_of_rest(gather, (unsigned)unread, messages, answers);
-    return true;
+    return gather->most_unread > 0;
 }
 
 /* -- Waiting. -- */
@@ -135,10 +171,10 @@ static bool is_behind(struct connection *connection)
 bool gather_begin(struct connection *connection)
 {
     struct gather *gather = &connection->gather;
-    const bool has_answered = gather->has_answered;
+    const bool has_served = gather->has_served;
 
-    gather->has_answered = false;
-    if (!has_answered || !can_wait(connection) || !is_to_be_asked(gather))
+    gather->has_served = false;
+    if (!has_served || !can_wait(connection) || !is_to_be_asked(gather))
         return false;
     gather->ask_each = GATHER_ASK_EACH;
     gather->was_behind = is_behind(connection);

@@ -12,7 +12,7 @@
  *
  * That is an event: a Unix socket counts as writable while what its peer has not read is at most a quarter of
  * SO_SNDBUF (unix_writable in Linux' net/unix/af_unix.c), which is set accordingly.  The kernel counts what messages take
- * of its memory, and a message as a whole until its last byte is read; so it is noted how many answers each had.
+ * of its memory, and one of up to 36 KiB as a whole until its last byte is read; so it is noted how many answers each had.
  *
  * A client that does not read waits for something else: until all that it has to send is received, perhaps.  It is
  * received from after gather_ms, which is what that costs it, and not waited for again until it has had thousands
@@ -48,8 +48,8 @@ struct gather {
     unsigned most_unread; /* bytes: then the socket is writable */
     bool was_behind;      /* when it was asked last, and then it is asked each time */
     unsigned not_asked, ask_each;
-    int sndbuf_bytes;  /* at first; 0: it is never on */
-    bool has_answered; /* since gather_begin() */
+    int sndbuf_bytes; /* at first; 0: it is never on */
+    bool has_served;  /* a request in this turn; for the connection to set */
     struct gather_message sent[GATHER_MESSAGES];
     unsigned next;   /* of sent, modulo GATHER_MESSAGES */
     unsigned unsent; /* answers */
@@ -60,7 +60,6 @@ void gather_init(struct connection *connection);
 /* An answer is made. */
 static inline void gather_note(struct gather *gather)
 {
-    gather->has_answered = true;
     gather->unsent++;
 }
 
@@ -77,7 +76,7 @@ bool gather_end(struct connection *connection);
 /* Whether it is on, and for longer than gather_ms. */
 bool gather_is_over(const struct connection *connection, uint64_t now_ns);
 
-/* The same when it has been too long: whoever has not read is not asked for a while. */
+/* As gather_end(), when it has been too long: whoever has not read is not asked for a while. */
 void gather_give_up(struct connection *connection);
 
 #endif
