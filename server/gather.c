@@ -103,12 +103,18 @@ static uint32_t room_of_buffer(uint32_t bytes)
     return BUFFER_BYTES + power_of_two(linear + SHARED_INFO_BYTES) + paged;
 }
 
-static uint64_t room_of(const struct gather_message *message)
+uint64_t gather_room(uint32_t bytes)
 {
     const uint32_t most = LINEAR_MAX + PAGED_MAX;
+    const uint32_t rest = bytes % most;
 
-    return (uint64_t)(message->bytes / most) * room_of_buffer(most) +
-           room_of_buffer(message->bytes % most);
+    return (uint64_t)(bytes / most) * room_of_buffer(most) +
+           (rest > 0 ? room_of_buffer(rest) : 0);
+}
+
+static uint64_t room_of(const struct gather_message *message)
+{
+    return gather_room(message->bytes);
 }
 
 /* How many messages, the last ones, are UNREAD bytes, and how many answers that is. */
@@ -120,7 +126,7 @@ static unsigned count_unread(struct gather *gather, uint64_t unread, unsigned *a
     for (*answers = 0; count < GATHER_MESSAGES; count++) {
         const struct gather_message *message = message_of(gather, count);
 
-        if (room + room_of(message) / 2 > unread)
+        if (message->answers == 0 || room + room_of(message) / 2 > unread)
             break;
         room += room_of(message);
         *answers += message->answers;

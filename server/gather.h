@@ -66,6 +66,9 @@ static inline void gather_note(struct gather *gather)
 /* BYTES are sent, with all of the answers that were made. */
 void gather_sent(struct gather *gather, size_t bytes);
 
+/* How many bytes of its memory the kernel takes for a message of so many. */
+uint64_t gather_room(uint32_t bytes);
+
 /* All that had come is answered, but for a part of a request.  True: nothing is received until the socket is writable,
  * or it has been too long. */
 bool gather_begin(struct connection *connection);
