@@ -89,7 +89,7 @@ fi
 of_pages=() by_load=() by_load_at_one=()
 if [ -n "$zslotd" ] && [ -n "$load" ] && [ -n "$corpus" ]; then
     by_load=(null zslot-lz4 zslotd-lz4 zslotd)
-    by_load_at_one=(null zslotd-poll)
+    by_load_at_one=(null zslot-lz4 zslotd-lz4 zslotd-poll)
     of_pages=(zslot-lz4-pages zslotd-lz4-pages)
     start        zslot-lz4-pages "$plugin" "$size" compressor=lz4
     start_zslotd zslotd-lz4-pages --compressor=lz4
@@ -220,6 +220,11 @@ function median_of(server, rw, depth, field,   k, n, a) {
     sort(a, n)
     return quantile(a, n, 0.5)
 }
+# Of a row; nothing for what was not measured.
+function cell(form, server, rw, depth, field,   x) {
+    x = median_of(server, rw, depth, field)
+    return x > 0 ? sprintf(form " |", x) : " |"
+}
 # MOST: less is better, and BOUND the most; otherwise it is the least
 function compare(ours, theirs, rw, depth, field, bound, most,   k, n, a, q) {
     n = 0
@@ -269,22 +274,26 @@ END {
     print "|---|---|---|---|---|---|---|---|---|---|---|"
     for (i = 1; i <= n; i++) {
         s = servers[i]
-        printf "| %s | %.0f | %.0f | %.1f | %.0f | %.0f | %.1f | %.0f | %.0f | %.0f | %.0f |\n", s,
-            median_of(s, "randwrite", 16, "iops"), median_of(s, "randwrite", 16, "p99"),
-            median_of(s, "randwrite", 16, "cpu"), median_of(s, "randread", 16, "iops"),
-            median_of(s, "randread", 16, "p99"), median_of(s, "randread", 16, "cpu"),
-            median_of(s, "randwrite", 1, "iops"), median_of(s, "randwrite", 1, "p50"),
-            median_of(s, "randread", 1, "iops"), median_of(s, "randread", 1, "p50")
+        printf "| %s |%s%s%s%s%s%s%s%s%s%s\n", s,
+            cell(" %.0f", s, "randwrite", 16, "iops"), cell(" %.0f", s, "randwrite", 16, "p99"),
+            cell(" %.1f", s, "randwrite", 16, "cpu"), cell(" %.0f", s, "randread", 16, "iops"),
+            cell(" %.0f", s, "randread", 16, "p99"), cell(" %.1f", s, "randread", 16, "cpu"),
+            cell(" %.0f", s, "randwrite", 1, "iops"), cell(" %.0f", s, "randwrite", 1, "p50"),
+            cell(" %.0f", s, "randread", 1, "iops"), cell(" %.0f", s, "randread", 1, "p50")
     }
     if (with_pages) {
-        print "\n| server, by bench-load | writes/s d16 | CPU µs each | reads/s d16 | CPU µs each |"
-        print "|---|---|---|---|---|"
-        n = split("null-load zslot-lz4-load zslotd-lz4-load zslotd-load zslot-lz4-pages zslotd-lz4-pages", servers, " ")
+        print "\n| server, by bench-load | writes/s d16 | CPU µs each | reads/s d16 | CPU µs each |" \
+            " a write d1: median µs | CPU µs | a read d1: median µs | CPU µs |"
+        print "|---|---|---|---|---|---|---|---|---|"
+        n = split("null-load zslot-lz4-load zslotd-lz4-load zslotd-load zslotd-poll-load" \
+            " zslot-lz4-pages zslotd-lz4-pages", servers, " ")
         for (i = 1; i <= n; i++) {
             s = servers[i]
-            printf "| %s | %.0f | %.1f | %.0f | %.1f |\n", s,
-                median_of(s, "randwrite", 16, "iops"), median_of(s, "randwrite", 16, "cpu"),
-                median_of(s, "randread", 16, "iops"), median_of(s, "randread", 16, "cpu")
+            printf "| %s |%s%s%s%s%s%s%s%s\n", s,
+                cell(" %.0f", s, "randwrite", 16, "iops"), cell(" %.1f", s, "randwrite", 16, "cpu"),
+                cell(" %.0f", s, "randread", 16, "iops"), cell(" %.1f", s, "randread", 16, "cpu"),
+                cell(" %.0f", s, "randwrite", 1, "p50"), cell(" %.1f", s, "randwrite", 1, "cpu"),
+                cell(" %.0f", s, "randread", 1, "p50"), cell(" %.1f", s, "randread", 1, "cpu")
         }
     }
     print ""
