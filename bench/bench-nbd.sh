@@ -25,6 +25,8 @@ skip() { echo "No figures over NBD: $*."; exit 0; }
 
 [ -n "$plugin" ] || { echo "bench-nbd.sh: set ZSLOT_PLUGIN to the plugin's .so" >&2; exit 2; }
 [ -r "$plugin" ] || { echo "bench-nbd.sh: no plugin at $plugin" >&2; exit 2; }
+[ -z "$zslotd" ] || [ -x "$zslotd" ] || { echo "bench-nbd.sh: no program at ZSLOTD=$zslotd" >&2; exit 2; }
+[ -z "$load" ] || [ -x "$load" ] || { echo "bench-nbd.sh: no program at BENCH_LOAD=$load" >&2; exit 2; }
 command -v "$nbdkit" >/dev/null || skip "nbdkit is not installed"
 fio --enghelp 2>/dev/null | grep -qw nbd || skip "fio with its nbd engine is not installed"
 

@@ -34,7 +34,7 @@
 
 struct connection;
 
-/* So many are known: enough for any client that is waited for. */
+/* So many are known, the newest: of more that are unread the same share is waited for. */
 #define GATHER_MESSAGES 32u
 
 /* What one call sent. */
