@@ -184,8 +184,9 @@ bool gather_begin(struct connection *connection)
         return false;
     gather->ask_each = GATHER_ASK_EACH;
     gather->was_behind = is_behind(connection);
-    if (!gather->was_behind || reactor_watch(connection->loop) < 0)
+    if (!gather->was_behind)
         return false;
+    reactor_watch(connection->loop);
     set_sndbuf(connection, 4 * (int)gather->most_unread);
     gather->is_on = true;
     gather->since_ns = reactor_now_ns();

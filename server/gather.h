@@ -16,7 +16,7 @@
  *
  * A client that does not read waits for something else: until all that it has to send is received, perhaps.  It is
  * received from after gather_ms, which is what that costs it, and not waited for again until it has had thousands
- * of answers.  The loop has one timer for all of them (reactor_watch()).
+ * of answers.  The loop has one clock for all of them (reactor_watch()).
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */

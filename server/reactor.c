@@ -16,6 +16,8 @@
 #define STOP_MS 1500
 #define JOIN_S 4
 
+#define TICK_MS 5u
+
 #define POLL_SHARE 4                       /* one part in so many of the time */
 #define POLL_TURNS 8u                      /* events are asked for in one of so many */
 #define POLL_ACCOUNT_NS (20 * 1000 * 1000) /* at most so much is saved up */
@@ -67,36 +69,31 @@ void reactor_remove(struct connection *connection)
     count_out(connection->loop);
 }
 
-/* -- Clients of which requests gather. -- */
+/* -- What is looked at each few milliseconds. -- */
 
-/* Twice in gather_ms, so that none is waited for much longer. */
-int reactor_watch(struct reactor *loop)
+void reactor_watch(struct reactor *loop)
 {
-    const unsigned us = loop->settings->gather_ms * 500;
-    const struct timeval after = {.tv_sec = us / 1000000, .tv_usec = us % 1000000};
-
-    return evtimer_pending(loop->watch, NULL) || event_add(loop->watch, &after) == 0
-               ? 0
-               : -ENOMEM;
+    tick_start(&loop->tick);
 }
 
-static void on_watch(int fd, short what, void *opaque)
+/* Whether somebody still gathers. */
+static bool end_gathering(struct reactor *loop, uint64_t now_ns)
 {
-    struct reactor *loop = opaque;
-    const uint64_t now = reactor_now_ns();
     struct connection *next;
     bool goes_on = false;
 
-    (void)fd;
-    (void)what;
     for (struct connection *each = loop->connections; each; each = next) {
         next = each->next;
         goes_on |= each->gather.is_on;
-        if (gather_is_over(each, now))
+        if (gather_is_over(each, now_ns))
             connection_gather_no_more(each);
     }
-    if (goes_on)
-        reactor_watch(loop);
+    return goes_on;
+}
+
+static bool on_tick(void *opaque)
+{
+    return end_gathering(opaque, reactor_now_ns());
 }
 
 /* -- What others leave here. -- */
@@ -299,8 +296,7 @@ void reactor_free(struct reactor *loop)
         event_free(loop->mail);
     if (loop->stop_deadline)
         event_free(loop->stop_deadline);
-    if (loop->watch)
-        event_free(loop->watch);
+    tick_close(&loop->tick);
     if (loop->base)
         event_base_free(loop->base);
     if (loop->mail_fd >= 0)
@@ -328,9 +324,10 @@ int reactor_start(struct reactor *loop, const struct reactor_settings *settings)
     loop->mail =
         event_new(loop->base, loop->mail_fd, EV_READ | EV_PERSIST, on_mail, loop);
     loop->stop_deadline = evtimer_new(loop->base, on_stop_deadline, loop);
-    loop->watch = evtimer_new(loop->base, on_watch, loop);
-    if (!loop->mail || !loop->stop_deadline || !loop->watch ||
-        event_add(loop->mail, NULL) < 0)
+    if (!loop->mail || !loop->stop_deadline || event_add(loop->mail, NULL) < 0)
+        goto fail;
+    r = tick_open(&loop->tick, loop->base, TICK_MS, on_tick, loop);
+    if (r < 0)
         goto fail;
     r = -pthread_create(&loop->thread, NULL, run, loop);
     if (r < 0)

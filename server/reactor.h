@@ -27,6 +27,7 @@
 #include "export.h"
 #include "face.h"
 #include "request.h"
+#include "tick.h"
 #include "tls.h"
 
 #define LOOP_CONNECTIONS_MAX 4096u
@@ -61,7 +62,7 @@ struct reactor {
     const struct reactor_settings *settings;
     pthread_t thread;
     struct event_base *base;
-    struct event *mail, *stop_deadline, *watch;
+    struct event *mail, *stop_deadline;
     int mail_fd;
     _Atomic unsigned
         connection_count; /* with those that were given and not opened yet */
@@ -80,6 +81,7 @@ struct reactor {
         /* Since the start, for others to read: all of it, and what found nothing. */
         _Atomic uint64_t total_ns, vain_ns;
     } poll;
+    struct tick tick; /* on while somebody gathers */
 
     pthread_mutex_t mutex; /* guards: */
     bool stop_wanted;
@@ -125,8 +127,8 @@ static inline uint64_t reactor_now_ns(void)
 void reactor_add(struct connection *connection);
 void reactor_remove(struct connection *connection);
 
-/* Whoever gathers for too long is to be found.  -ENOMEM. */
-int reactor_watch(struct reactor *loop);
+/* Whoever gathers for too long is to be found. */
+void reactor_watch(struct reactor *loop);
 struct workers *reactor_workers(const struct reactor *loop);
 struct reactor_clients *reactor_clients(const struct reactor *loop);
 
