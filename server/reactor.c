@@ -16,7 +16,8 @@
 #define STOP_MS 1500
 #define JOIN_S 4
 
-#define TICK_MS 5u
+/* Of gather_ms, and of the periods of cpu-latency.h. */
+#define TICK_MS CPU_LATENCY_PERIOD_MS
 
 #define POLL_SHARE 4                       /* one part in so many of the time */
 #define POLL_TURNS 8u                      /* events are asked for in one of so many */
@@ -93,7 +94,24 @@ static bool end_gathering(struct reactor *loop, uint64_t now_ns)
 
 static bool on_tick(void *opaque)
 {
-    return end_gathering(opaque, reactor_now_ns());
+    struct reactor *loop = opaque;
+    const uint64_t now_ns = reactor_now_ns();
+    bool goes_on = end_gathering(loop, now_ns);
+
+    if (loop->settings->cpu_latency)
+        goes_on |= cpu_latency_go_on(loop->settings->cpu_latency, &loop->cpu_latency,
+                                     loop->sends, now_ns);
+    return goes_on;
+}
+
+/* With the first answer after a pause the periods of cpu-latency.h begin again. */
+static void note_answers(struct reactor *loop)
+{
+    if (!loop->settings->cpu_latency || loop->tick.is_on ||
+        loop->sends == loop->cpu_latency.answers)
+        return;
+    cpu_latency_begin(&loop->cpu_latency, loop->sends, reactor_now_ns());
+    tick_start(&loop->tick);
 }
 
 /* -- What others leave here. -- */
@@ -263,6 +281,7 @@ static void poll_a_while(struct reactor *loop)
         if (loop->sends != loop->poll.sends) {
             start = now;
             turn = 0;
+            note_answers(loop);
         }
     } while ((int64_t)(now - start) < for_ns);
     loop->poll.account_ns -= (int64_t)(now - start);
@@ -280,6 +299,7 @@ static void *run(void *opaque)
     struct reactor *loop = opaque;
 
     while (!is_done(loop)) {
+        note_answers(loop);
         if (loop->settings->poll_us > 0)
             poll_a_while(loop);
         /* Or it would wait for the deadline of what is done. */
@@ -287,6 +307,9 @@ static void *run(void *opaque)
             break;
         event_base_loop(loop->base, EVLOOP_ONCE);
     }
+    if (loop->settings->cpu_latency)
+        cpu_latency_end(loop->settings->cpu_latency, &loop->cpu_latency,
+                        reactor_now_ns());
     return NULL;
 }
 
@@ -349,11 +372,16 @@ unsigned reactor_numbers(const struct reactor *loops, unsigned count,
         poll_ns += atomic_load_explicit(&loops[i].poll.total_ns, memory_order_relaxed);
         vain_ns += atomic_load_explicit(&loops[i].poll.vain_ns, memory_order_relaxed);
     }
+    struct cpu_latency *cpu_latency = count > 0 ? loops[0].settings->cpu_latency : NULL;
+    const uint64_t held_ns =
+        cpu_latency ? cpu_latency_held_ns(cpu_latency, reactor_now_ns()) : 0;
     const struct face_number all[] = {
         {"threads", "loops that serve clients, of all exports", count, false},
         {"connections", "clients, of all exports", connections, false},
         {"poll_time", "how long the loops have polled", poll_ns, true},
-        {"poll_time_in_vain", "how much of that found no request", vain_ns, true}};
+        {"poll_time_in_vain", "how much of that found no request", vain_ns, true},
+        {"cpu_latency_time", "how long idle processors were kept from deep sleep",
+         held_ns, true}};
     memcpy(numbers, all, sizeof all);
     return sizeof all / sizeof *all;
 }

@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "cpu-latency.h"
 #include "export.h"
 #include "face.h"
 #include "request.h"
@@ -50,7 +51,8 @@ struct reactor_settings {
     struct reactor_clients *clients; /* zeroed before the first loop starts */
     struct tls *tls;                 /* NULL with TLS_OFF */
     enum tls_mode tls_mode;
-    unsigned poll_us; /* 0: it does not poll */
+    unsigned poll_us;                /* 0: it does not poll */
+    struct cpu_latency *cpu_latency; /* NULL: processors sleep as they like */
     /* How long a client that we want to part from may take to receive its last answers. */
     unsigned ending_ms;
     unsigned
@@ -81,7 +83,8 @@ struct reactor {
         /* Since the start, for others to read: all of it, and what found nothing. */
         _Atomic uint64_t total_ns, vain_ns;
     } poll;
-    struct tick tick; /* on while somebody gathers */
+    struct tick tick; /* on while somebody gathers, or for CPU_LATENCY */
+    struct cpu_latency_user cpu_latency;
 
     pthread_mutex_t mutex; /* guards: */
     bool stop_wanted;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu-latency.h"
 #include "export.h"
 #include "reactor.h"
 #include "parse.h"
@@ -49,6 +50,7 @@ void settings_init(struct settings *settings)
                    : processors > SETTINGS_THREADS_MAX ? SETTINGS_THREADS_MAX
                                                        : (unsigned)processors,
         .max_connections = MAX_CONNECTIONS_DEFAULT,
+        .cpu_latency_us = SETTINGS_CPU_LATENCY_NONE,
     };
     settings->exports[0].name = "";
     options_init(&settings->exports[0].options);
@@ -118,14 +120,14 @@ static int set_export(struct settings *settings, const char *value,
 }
 
 static int set_number(const char *key, const char *value, int least, int most,
-                      unsigned *number, struct reason *reason)
+                      int example, unsigned *number, struct reason *reason)
 {
     int got;
 
     if (parse_int(value, &got) < 0 || got < least || got > most)
         return reason_say(reason, -EINVAL,
                           "%s=%s: not a number from %d to %d; write for example %s=%d",
-                          key, value, least, most, key, least > 0 ? 4 : 50);
+                          key, value, least, most, key, example);
     *number = (unsigned)got;
     return 0;
 }
@@ -133,20 +135,31 @@ static int set_number(const char *key, const char *value, int least, int most,
 static int set_threads(struct settings *settings, const char *value,
                        struct reason *reason)
 {
-    return set_number("threads", value, 1, SETTINGS_THREADS_MAX, &settings->threads,
+    return set_number("threads", value, 1, SETTINGS_THREADS_MAX, 4, &settings->threads,
                       reason);
 }
 
 static int set_poll(struct settings *settings, const char *value, struct reason *reason)
 {
-    return set_number("poll", value, 0, SETTINGS_POLL_US_MAX, &settings->poll_us,
+    return set_number("poll", value, 0, SETTINGS_POLL_US_MAX, 50, &settings->poll_us,
                       reason);
+}
+
+static int set_cpu_latency(struct settings *settings, const char *value,
+                           struct reason *reason)
+{
+    if (strcmp(value, "none") == 0) {
+        settings->cpu_latency_us = SETTINGS_CPU_LATENCY_NONE;
+        return 0;
+    }
+    return set_number("cpu-latency", value, 0, CPU_LATENCY_US_MAX, 0,
+                      &settings->cpu_latency_us, reason);
 }
 
 static int set_max_connections(struct settings *settings, const char *value,
                                struct reason *reason)
 {
-    return set_number("max-connections", value, 1, LOOP_CONNECTIONS_MAX,
+    return set_number("max-connections", value, 1, LOOP_CONNECTIONS_MAX, 4,
                       &settings->max_connections, reason);
 }
 

@@ -29,6 +29,7 @@
 
 #define SETTINGS_THREADS_MAX 256
 #define SETTINGS_POLL_US_MAX 10000
+#define SETTINGS_CPU_LATENCY_NONE UINT_MAX
 
 enum setting_id {
 #define SETTING(name, key, value, fallback, help) SETTING_##name,
@@ -63,6 +64,7 @@ struct settings {
     const char *listen[LISTEN_FDS_MAX];
     unsigned listen_lines[LISTEN_FDS_MAX];
     unsigned threads, poll_us, max_connections;
+    unsigned cpu_latency_us; /* or SETTINGS_CPU_LATENCY_NONE */
     bool foreground;
     const char *pid_file;
     struct tls_settings tls;

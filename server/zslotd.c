@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "accept.h"
+#include "cpu-latency.h"
 #include "descriptors.h"
 #include "gather.h"
 #include "listen.h"
@@ -50,6 +51,7 @@ struct server {
     struct pid_file pid_file;
     struct volumes volumes;
     struct tls *tls;
+    struct cpu_latency *cpu_latency;
     struct reactor_settings reactor_settings;
     struct reactor_clients clients;
     struct workers workers;
@@ -195,6 +197,10 @@ static int open_all(struct server *server)
 
     if (tls_open(&settings->tls, &server->tls, &reason) < 0)
         return complain_of(settings, &reason);
+    if (settings->cpu_latency_us != SETTINGS_CPU_LATENCY_NONE &&
+        cpu_latency_open(CPU_LATENCY_DEVICE, settings->cpu_latency_us,
+                         &server->cpu_latency, &reason) < 0)
+        return complain_of(settings, &reason);
     if (open_listener(server) < 0)
         return -1;
     if (settings->pid_file &&
@@ -291,6 +297,7 @@ static int start_threads(struct server *server)
         .tls = server->tls,
         .tls_mode = settings->tls.mode,
         .poll_us = settings->poll_us,
+        .cpu_latency = server->cpu_latency,
         .ending_ms = REACTOR_ENDING_MS,
         .gather_ms = GATHER_MS,
         .lock_in_ram = locks_in_ram(settings),
@@ -431,5 +438,6 @@ close:
     volumes_close(&server.volumes);
     pid_file_close(&server.pid_file);
     tls_close(server.tls);
+    cpu_latency_close(server.cpu_latency);
     return status;
 }

@@ -18,6 +18,9 @@ done
 for bad in -1 10001 x; do
     says "poll=$bad" 10000 -- --poll="$bad"
 done
+for bad in -1 10001 x ''; do
+    says "cpu-latency=$bad" 10000 cpu-latency=0 -- --cpu-latency="$bad"
+done
 for bad in 0 4097 many; do
     says "max-connections=$bad" 4096 -- --max-connections="$bad"
 done

@@ -43,6 +43,7 @@ static void start(struct volume *volume, unsigned threads)
     settings.clients = &clients;
     settings.ending_ms = served_next.ending_ms;
     settings.gather_ms = served_next.gather_ms;
+    settings.cpu_latency = served_next.cpu_latency;
     ck_assert_int_eq(workers_start(&workers, &table), 0);
     reactor_count = threads;
     loops = calloc(threads, sizeof *loops);
@@ -98,6 +99,18 @@ static void stand_still(int number)
     (void)number;
     if (write(halted[1], "", 1) < 1 || read(resumed[0], &byte, 1) < 1)
         abort();
+}
+
+uint64_t served_number(const char *name)
+{
+    struct face_number numbers[FACE_NUMBERS_MAX];
+    unsigned count = reactor_numbers(loops, reactor_count, numbers);
+
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(numbers[i].name, name) == 0)
+            return numbers[i].value;
+    MUST(false, "there is no number %s", name);
+    return 0;
 }
 
 void served_halt(unsigned loop)

@@ -22,6 +22,7 @@ struct served_next {
     unsigned ending_ms;
     unsigned gather_ms;
     unsigned exports; /* 1: without "other" */
+    struct cpu_latency *cpu_latency;
 };
 extern struct served_next served_next;
 
@@ -34,6 +35,9 @@ void served_start_tls(struct volume *volume, unsigned threads, enum tls_mode mod
 
 /* Whether all loops ended in time; the workers are stopped then, too. */
 bool served_stop(void);
+
+/* What control endpoints tell of the loops as NAME. */
+uint64_t served_number(const char *name);
 
 /* Of loop number LOOP. */
 pthread_t served_thread(unsigned loop);
