@@ -79,19 +79,26 @@ if [ "$only" != zslotd ]; then
     plugins=(zslot memory-zstd zslot-zstd-1 memory)
     servers+=("${plugins[@]}")
 fi
-ours=()
+ours=() awake=()
 if [ -n "$zslotd" ]; then
     start_zslotd zslotd
     start_zslotd zslotd-lz4  --compressor=lz4
     start_zslotd zslotd-poll --compressor=lz4 --poll=50
     ours=(zslotd-lz4 zslotd)
     servers+=(zslotd zslotd-lz4 zslotd-poll)
+    # The same two while the kernel keeps processors awake for them, where it may be asked.
+    if [ -w /dev/cpu_dma_latency ]; then
+        start_zslotd zslotd-awake      --compressor=lz4 --cpu-latency=0
+        start_zslotd zslotd-poll-awake --compressor=lz4 --cpu-latency=0 --poll=50
+        awake=(zslotd-awake zslotd-poll-awake)
+        servers+=("${awake[@]}")
+    fi
 fi
 # With pages of a corpus, which fio's are not written over.
 of_pages=() by_load=() by_load_at_one=()
 if [ -n "$zslotd" ] && [ -n "$load" ] && [ -n "$corpus" ]; then
     by_load=(null zslot-lz4 zslotd-lz4 zslotd)
-    by_load_at_one=(null zslot-lz4 zslotd-lz4 zslotd-poll)
+    by_load_at_one=(null zslot-lz4 zslotd-lz4 zslotd-poll "${awake[@]}")
     of_pages=(zslot-lz4-pages zslotd-lz4-pages)
     start        zslot-lz4-pages "$plugin" "$size" compressor=lz4
     start_zslotd zslotd-lz4-pages --compressor=lz4
@@ -196,7 +203,7 @@ for ((round = 0; round < rounds; round++)); do
     done
     # For information only, but of zslotd.
     at_one=("${servers[@]}")
-    ((round < 3)) || at_one=(null zslotd-poll)
+    ((round < 3)) || at_one=(null zslotd-poll "${awake[@]}")
     [ -n "$zslotd" ] || ((round < 3)) || continue
     for rw in randwrite randread; do
         for server in $(in_turn $round "${at_one[@]}"); do
@@ -248,6 +255,10 @@ function zslotd_by(client) {
     compare("zslotd-lz4" client, "zslot-lz4" client, "randwrite", 16, "cpu", 0.65, 1)
     compare("zslotd-poll" client, "null" client, "randread", 1, "p50", 0.6, 1)
     compare("zslotd-poll" client, "null" client, "randwrite", 1, "p50", 0.6, 1)
+    if (servers_text ~ /awake/) {
+        compare("zslotd-poll-awake" client, "null" client, "randread", 1, "p50", 0.6, 1)
+        compare("zslotd-poll-awake" client, "null" client, "randwrite", 1, "p50", 0.6, 1)
+    }
 }
 {
     value[$1, $2, $3, $4, "iops"] = $5; value[$1, $2, $3, $4, "p50"] = $6
@@ -288,6 +299,7 @@ END {
             " a write d1: median µs | CPU µs | a read d1: median µs | CPU µs |"
         print "|---|---|---|---|---|---|---|---|---|"
         n = split("null-load zslot-lz4-load zslotd-lz4-load zslotd-load zslotd-poll-load" \
+            (servers_text ~ /awake/ ? " zslotd-awake-load zslotd-poll-awake-load" : "") \
             " zslot-lz4-pages zslotd-lz4-pages", servers, " ")
         for (i = 1; i <= n; i++) {
             s = servers[i]
