@@ -60,7 +60,10 @@ static bool can_wait(const struct connection *connection)
 
 static bool is_to_be_asked(struct gather *gather)
 {
-    return gather->was_behind || ++gather->not_asked % gather->ask_each == 0;
+    if (gather->ask_again == 0)
+        return ++gather->not_asked % gather->ask_each == 0;
+    gather->ask_again--;
+    return true;
 }
 
 /* -- What is unread. -- */
@@ -183,9 +186,9 @@ bool gather_begin(struct connection *connection)
     if (!has_served || !can_wait(connection) || !is_to_be_asked(gather))
         return false;
     gather->ask_each = GATHER_ASK_EACH;
-    gather->was_behind = is_behind(connection);
-    if (!gather->was_behind)
+    if (!is_behind(connection))
         return false;
+    gather->ask_again = GATHER_ASK_EACH;
     reactor_watch(connection->loop);
     set_sndbuf(connection, 4 * (int)gather->most_unread);
     gather->is_on = true;
@@ -221,7 +224,7 @@ void gather_give_up(struct connection *connection)
     if (ioctl(connection->fd, SIOCOUTQ, &unread) == 0 &&
         (unsigned)unread <= gather->most_unread)
         return;
-    gather->was_behind = false;
+    gather->ask_again = 0;
     gather->ask_each = ASK_AFTER;
     gather->not_asked = 0;
 }

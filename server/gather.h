@@ -29,7 +29,8 @@
 
 #define GATHER_MS 20u
 
-/* Turns with answers, until one that was not behind is asked again. */
+/* Turns with answers until one that was not behind is asked again; and so many turns one is asked in each of them after it
+ * was. */
 #define GATHER_ASK_EACH 16u
 
 struct connection;
@@ -46,7 +47,7 @@ struct gather {
     bool is_on;
     uint64_t since_ns;
     unsigned most_unread; /* bytes: then the socket is writable */
-    bool was_behind;      /* when it was asked last, and then it is asked each time */
+    unsigned ask_again;   /* turns, in each of which it is asked */
     unsigned not_asked, ask_each;
     int sndbuf_bytes; /* at first; 0: it is never on */
     bool has_served;  /* a request in this turn; for the connection to set */

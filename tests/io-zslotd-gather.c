@@ -160,6 +160,25 @@ static void read_some(void)
     close(fd);
 }
 
+/* At the first turn, and not at one of the sixteen after it, it was not. */
+START_TEST(a_client_that_was_behind_is_soon_seen_to_be_behind_again)
+{
+    int fd = enter();
+
+    fall_behind(fd);
+    expect_all(fd);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert(is_received(fd));
+        uint64_t begun = sent;
+        fall_behind(fd);
+        ck_assert_uint_le(sent - begun, BEHIND + 2);
+        expect_all(fd);
+    }
+    expect_pages();
+    close(fd);
+}
+END_TEST
+
 START_TEST(requests_are_received_when_some_of_the_answers_are_read)
 {
     read_some();
@@ -454,6 +473,7 @@ END_TEST
 
 HARNESS_MAIN_WITH(
     "io-zslotd-gather", set_up, tear_down,
+    a_client_that_was_behind_is_soon_seen_to_be_behind_again,
     requests_are_received_when_some_of_the_answers_are_read,
     requests_are_received_when_some_of_the_answers_are_read_by_a_polling_loop,
     all_that_has_gathered_is_carried_out,
