@@ -18,6 +18,7 @@ struct cpu_latency {
     pthread_mutex_t mutex;      /* guards: */
     unsigned users;             /* who want it made; it is while there is one */
     uint64_t since_ns, held_ns; /* held before since_ns */
+    uint64_t said_ns;
 };
 
 int cpu_latency_open(const char *device, unsigned us, struct cpu_latency **latency,
@@ -33,10 +34,11 @@ int cpu_latency_open(const char *device, unsigned us, struct cpu_latency **laten
         int r = -errno;
 
         free(self);
-        return reason_say(reason, r,
-                          "cpu-latency=%u: %s cannot be opened: %s; give zslotd's user "
-                          "the right to write to it, or leave cpu-latency out",
-                          us, device, strerror(-r));
+        return reason_say(
+            reason, r, "cpu-latency=%u: %s: %s; %s, or leave cpu-latency out", us,
+            device, strerror(-r),
+            r == -EACCES || r == -EPERM ? "give zslotd's user the right to write to it"
+                                        : "let zslotd see the kernel's device");
     }
     pthread_mutex_init(&self->mutex, NULL);
     *latency = self;
@@ -50,6 +52,19 @@ void cpu_latency_close(struct cpu_latency *latency)
     close(latency->fd);
     pthread_mutex_destroy(&latency->mutex);
     free(latency);
+}
+
+bool cpu_latency_is_heeded(const char *driver)
+{
+    static const char none[] = "none";
+    char name[sizeof none] = "";
+    int fd = open(driver, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    ssize_t bytes = read(fd, name, sizeof none - 1);
+    close(fd);
+    return bytes > 0 && strcmp(name, none) != 0;
 }
 
 /* The device has no reason to refuse it, and there is nobody to tell. */
@@ -87,13 +102,24 @@ void cpu_latency_begin(struct cpu_latency_user *user, uint64_t answers, uint64_t
     user->answers = answers;
 }
 
+/* Whether COUNT answers in PASSED_NS are enough; to end it takes fewer than to begin it, or it might change each time. */
+static bool are_enough(const struct cpu_latency_user *user, uint64_t count,
+                       uint64_t passed_ns)
+{
+    const uint64_t ns_each = CPU_LATENCY_US_EACH * UINT64_C(1000);
+
+    return count * ns_each * (user->wants ? 2 : 1) >= passed_ns;
+}
+
 bool cpu_latency_go_on(struct cpu_latency *latency, struct cpu_latency_user *user,
                        uint64_t answers, uint64_t now_ns)
 {
-    const uint64_t count = answers - user->answers;
+    const uint64_t count = answers - user->answers, passed_ns = now_ns - user->begun_ns;
 
-    want(latency, user, count * CPU_LATENCY_US_EACH * 1000 >= now_ns - user->begun_ns,
-         now_ns);
+    /* One that was late; of so short a time nothing can be said. */
+    if (passed_ns < CPU_LATENCY_PERIOD_MS * UINT64_C(500000))
+        return true;
+    want(latency, user, are_enough(user, count, passed_ns), now_ns);
     cpu_latency_begin(user, answers, now_ns);
     return count > 0;
 }
@@ -108,9 +134,12 @@ uint64_t cpu_latency_held_ns(struct cpu_latency *latency, uint64_t now_ns)
 {
     pthread_mutex_lock(&latency->mutex);
     uint64_t held_ns = latency->held_ns;
-    /* Another thread may have begun it after NOW was. */
+    /* The loop's clock and the caller's were looked at before this lock was taken. */
     if (latency->users > 0 && now_ns > latency->since_ns)
         held_ns += now_ns - latency->since_ns;
+    if (held_ns < latency->said_ns)
+        held_ns = latency->said_ns;
+    latency->said_ns = held_ns;
     pthread_mutex_unlock(&latency->mutex);
     return held_ns;
 }

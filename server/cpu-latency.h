@@ -4,7 +4,7 @@
  * Called:  open and close by who starts and ends the loops; the rest by loops, each for its own user, and
  *          cpu_latency_held_ns() by any thread.
  * Locks:   one mutex, for what all loops want together; the kernel is told under it.
- * Never:   waits for anything else, or holds up a request.
+ * Never:   fails a request, or tells the kernel more than once in a period.
  *
  * A client that waits for an answer sleeps, and so does its processor. To wake that can take longer than the
  * request: in a virtual machine an idle processor is given back to the host, elsewhere there are deep C-states.
@@ -14,8 +14,12 @@
  * spin.
  *
  * That is for all processors, and costs power, or the host's processors. So it holds only while there are enough
- * answers for it: a loop looks at the end of each period, of CPU_LATENCY_PERIOD_MS, and wants the request made while there
- * was one answer for each CPU_LATENCY_US_EACH at least.  An idle server has no timer.
+ * answers for it: a loop looks at the end of each period, of CPU_LATENCY_PERIOD_MS or a little more, and wants the request
+ * made when there was one answer for each CPU_LATENCY_US_EACH, and not any more when there was less than half of that.  An
+ * idle server has no timer.  A process that is stopped keeps the request, one that ends does not.
+ *
+ * Only cpuidle heeds it, the part of Linux that chooses how processors sleep.  Without a driver for it, as in many virtual
+ * machines, they sleep in one way only.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -28,6 +32,7 @@
 #include "reason.h"
 
 #define CPU_LATENCY_DEVICE "/dev/cpu_dma_latency"
+#define CPU_LATENCY_DRIVER "/sys/devices/system/cpu/cpuidle/current_driver"
 #define CPU_LATENCY_US_MAX 10000
 #define CPU_LATENCY_PERIOD_MS 5u
 #define CPU_LATENCY_US_EACH 1000u
@@ -47,11 +52,15 @@ int cpu_latency_open(const char *device, unsigned us, struct cpu_latency **laten
 /* Or NULL.  Takes the request back. */
 void cpu_latency_close(struct cpu_latency *latency);
 
-/* Begins a period, at which ANSWERS were sent since the start. */
+/* Whether the kernel has a driver of cpuidle, by DRIVER, which is CPU_LATENCY_DRIVER but for tests. */
+bool cpu_latency_is_heeded(const char *driver);
+
+/* Begins a period, at which there have been ANSWERS since the start. */
 void cpu_latency_begin(struct cpu_latency_user *user, uint64_t answers,
                        uint64_t now_ns);
 
-/* Ends it, and begins the next one.  False: no answer came, and there need be none until one does. */
+/* Ends it, and begins the next one; or goes on with it, if less than half of it has passed.  False: no answer came, and no
+ * period is needed until there is one. */
 bool cpu_latency_go_on(struct cpu_latency *latency, struct cpu_latency_user *user,
                        uint64_t answers, uint64_t now_ns);
 
@@ -59,7 +68,7 @@ bool cpu_latency_go_on(struct cpu_latency *latency, struct cpu_latency_user *use
 void cpu_latency_end(struct cpu_latency *latency, struct cpu_latency_user *user,
                      uint64_t now_ns);
 
-/* How long the request was made so far. */
+/* How long the request was made so far; never less than it has said before. */
 uint64_t cpu_latency_held_ns(struct cpu_latency *latency, uint64_t now_ns);
 
 #endif

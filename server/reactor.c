@@ -16,7 +16,7 @@
 #define STOP_MS 1500
 #define JOIN_S 4
 
-/* Of gather_ms, and of the periods of cpu-latency.h. */
+/* A period of cpu-latency.h; and gather_ms is over at one. */
 #define TICK_MS CPU_LATENCY_PERIOD_MS
 
 #define POLL_SHARE 4                       /* one part in so many of the time */
@@ -100,17 +100,18 @@ static bool on_tick(void *opaque)
 
     if (loop->settings->cpu_latency)
         goes_on |= cpu_latency_go_on(loop->settings->cpu_latency, &loop->cpu_latency,
-                                     loop->sends, now_ns);
+                                     loop->answers, now_ns);
     return goes_on;
 }
 
-/* With the first answer after a pause the periods of cpu-latency.h begin again. */
+/* With the first answer after a pause the periods of cpu-latency.h begin again.  (While somebody gathers they go on
+ * meanwhile.) */
 static void note_answers(struct reactor *loop)
 {
     if (!loop->settings->cpu_latency || loop->tick.is_on ||
-        loop->sends == loop->cpu_latency.answers)
+        loop->answers == loop->cpu_latency.answers)
         return;
-    cpu_latency_begin(&loop->cpu_latency, loop->sends, reactor_now_ns());
+    cpu_latency_begin(&loop->cpu_latency, loop->answers, reactor_now_ns());
     tick_start(&loop->tick);
 }
 

@@ -74,7 +74,7 @@ struct reactor {
     _Atomic bool is_asked;     /* some connection is */
     uint8_t scratch[REACTOR_SCRATCH_BYTES];
     bool is_stopping;
-    uint64_t sends;
+    uint64_t sends, answers; /* so far: what was sent, and what was made */
 
     struct {
         int64_t account_ns; /* below 0 when it lost its processor meanwhile */

@@ -20,6 +20,7 @@ static uint32_t put_header(struct connection *connection, const struct nbd_reque
     bool structured = connection->negotiation.structured;
 
     gather_note(&connection->gather);
+    connection->loop->answers++;
     if (nbd->type == NBD_CMD_BLOCK_STATUS && r == 0)
         return (uint32_t)nbd_encode_chunk(out, nbd->cookie, NBD_REPLY_FLAG_DONE,
                                           NBD_REPLY_TYPE_BLOCK_STATUS, bytes);

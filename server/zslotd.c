@@ -190,6 +190,26 @@ static int complain_of(const struct settings *settings, struct reason *reason)
     return complain(reason);
 }
 
+static int open_cpu_latency(struct server *server, struct reason *reason)
+{
+    const unsigned us = server->settings.cpu_latency_us;
+
+    if (us == SETTINGS_CPU_LATENCY_NONE)
+        return 0;
+    int r = cpu_latency_open(CPU_LATENCY_DEVICE, us, &server->cpu_latency, reason);
+    if (r < 0 || cpu_latency_is_heeded(CPU_LATENCY_DRIVER))
+        return r;
+    reason_say(
+        reason, 0,
+        "cpu-latency=%u: this kernel has no driver of cpuidle (%s), and processors "
+        "sleep as they did",
+        us, CPU_LATENCY_DRIVER);
+    settings_say(&server->settings, settings_line_of(&server->settings, 0, reason),
+                 reason);
+    complain(reason);
+    return 0;
+}
+
 static int open_all(struct server *server)
 {
     const struct settings *settings = &server->settings;
@@ -197,9 +217,7 @@ static int open_all(struct server *server)
 
     if (tls_open(&settings->tls, &server->tls, &reason) < 0)
         return complain_of(settings, &reason);
-    if (settings->cpu_latency_us != SETTINGS_CPU_LATENCY_NONE &&
-        cpu_latency_open(CPU_LATENCY_DEVICE, settings->cpu_latency_us,
-                         &server->cpu_latency, &reason) < 0)
+    if (open_cpu_latency(server, &reason) < 0)
         return complain_of(settings, &reason);
     if (open_listener(server) < 0)
         return -1;

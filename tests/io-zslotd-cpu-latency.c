@@ -80,6 +80,8 @@ static void be_busy_and_pause(unsigned loop)
     while (!has_written(-1))
         sched_yield();
     ck_assert_uint_gt(served_number("cpu_latency_time"), 0);
+    while (served_ticks(loop))
+        sched_yield();
     nbd_close(nbd);
 }
 

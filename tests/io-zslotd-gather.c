@@ -343,7 +343,7 @@ START_TEST(a_client_amid_a_refused_large_write_is_not_waited_for)
 END_TEST
 
 /* As somebody does who sends all that there is to do before the first answer is read. */
-START_TEST(a_client_that_does_not_read_is_soon_waited_for_no_more)
+static void not_read(void)
 {
     time_t begun;
 
@@ -363,6 +363,26 @@ START_TEST(a_client_that_does_not_read_is_soon_waited_for_no_more)
     expect_all(fd);
     expect_pages();
     close(fd);
+}
+
+START_TEST(a_client_that_does_not_read_is_soon_waited_for_no_more)
+{
+    not_read();
+}
+END_TEST
+
+/* It has the same clock, and no answers meanwhile. */
+START_TEST(a_client_that_does_not_read_is_waited_for_no_more_with_cpu_latency_either)
+{
+    struct cpu_latency *latency;
+    struct reason reason;
+
+    ck_assert_int_eq(cpu_latency_open("/dev/null", 0, &latency, &reason), 0);
+    served_next.cpu_latency = latency;
+    not_read();
+    end();
+    cpu_latency_close(latency);
+    begin(FOR_EVER_MS, 0);
 }
 END_TEST
 
@@ -485,6 +505,7 @@ HARNESS_MAIN_WITH(
     a_client_that_is_a_worker_s_answer_behind_is_received_from_at_once,
     a_client_amid_a_large_write_is_not_waited_for,
     a_client_amid_a_refused_large_write_is_not_waited_for,
+    a_client_that_does_not_read_is_waited_for_no_more_with_cpu_latency_either,
     a_client_that_does_not_read_is_soon_waited_for_no_more,
     a_client_that_has_read_when_the_time_is_over_is_waited_for_again,
     a_client_that_closes_with_answers_left_is_gone,

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "gather.h"
@@ -99,6 +100,14 @@ static void stand_still(int number)
     (void)number;
     if (write(halted[1], "", 1) < 1 || read(resumed[0], &byte, 1) < 1)
         abort();
+}
+
+bool served_ticks(unsigned loop)
+{
+    struct itimerspec left;
+
+    ck_assert_int_eq(timerfd_gettime(loops[loop].tick.fd, &left), 0);
+    return left.it_interval.tv_nsec > 0;
 }
 
 uint64_t served_number(const char *name)

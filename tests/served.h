@@ -36,6 +36,9 @@ void served_start_tls(struct volume *volume, unsigned threads, enum tls_mode mod
 /* Whether all loops ended in time; the workers are stopped then, too. */
 bool served_stop(void);
 
+/* Whether its clock goes; for the loop to stop it takes a while. */
+bool served_ticks(unsigned loop);
+
 /* What control endpoints tell of the loops as NAME. */
 uint64_t served_number(const char *name);
 
