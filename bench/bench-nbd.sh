@@ -87,7 +87,7 @@ if [ -n "$zslotd" ]; then
     ours=(zslotd-lz4 zslotd)
     servers+=(zslotd zslotd-lz4 zslotd-poll)
     # The same two while the kernel keeps processors awake for them, where it may be asked.
-    if { : >>/dev/cpu_dma_latency; } 2>/dev/null; then
+    if [ -c /dev/cpu_dma_latency ] && { : >>/dev/cpu_dma_latency; } 2>/dev/null; then
         start_zslotd zslotd-awake      --compressor=lz4 --cpu-latency=0
         start_zslotd zslotd-poll-awake --compressor=lz4 --cpu-latency=0 --poll=50
         awake=(zslotd-awake zslotd-poll-awake)

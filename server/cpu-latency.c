@@ -18,7 +18,7 @@ struct cpu_latency {
     pthread_mutex_t mutex;      /* guards: */
     unsigned users;             /* who want it made; it is while there is one */
     uint64_t since_ns, held_ns; /* held before since_ns */
-    uint64_t said_ns;
+    uint64_t said_ns;           /* the most that was */
 };
 
 int cpu_latency_open(const char *device, unsigned us, struct cpu_latency **latency,

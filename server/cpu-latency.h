@@ -4,7 +4,7 @@
  * Called:  open and close by who starts and ends the loops; the rest by loops, each for its own user, and
  *          cpu_latency_held_ns() by any thread.
  * Locks:   one mutex, for what all loops want together; the kernel is told under it.
- * Never:   fails a request, or tells the kernel more than once in a period.
+ * Never:   fails a request, or tells the kernel more than once in a loop's period.
  *
  * A client that waits for an answer sleeps, and so does its processor. To wake that can take longer than the
  * request: in a virtual machine an idle processor is given back to the host, elsewhere there are deep C-states.
@@ -14,7 +14,7 @@
  * spin.
  *
  * That is for all processors, and costs power, or the host's processors. So it holds only while there are enough
- * answers for it: a loop looks at the end of each period, of CPU_LATENCY_PERIOD_MS or a little more, and wants the request
+ * answers for it: a loop looks at the end of each period, of CPU_LATENCY_PERIOD_MS or thereabouts, and wants the request
  * made when there was one answer for each CPU_LATENCY_US_EACH, and not any more when there was less than half of that.  An
  * idle server has no timer.  A process that is stopped keeps the request, one that ends does not.
  *
@@ -52,7 +52,7 @@ int cpu_latency_open(const char *device, unsigned us, struct cpu_latency **laten
 /* Or NULL.  Takes the request back. */
 void cpu_latency_close(struct cpu_latency *latency);
 
-/* Whether the kernel has a driver of cpuidle, by DRIVER, which is CPU_LATENCY_DRIVER but for tests. */
+/* Whether the kernel is seen to have a driver of cpuidle, by DRIVER, which is CPU_LATENCY_DRIVER but for tests. */
 bool cpu_latency_is_heeded(const char *driver);
 
 /* Begins a period, at which there have been ANSWERS since the start. */

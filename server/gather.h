@@ -29,8 +29,7 @@
 
 #define GATHER_MS 20u
 
-/* Turns with answers until one that was not behind is asked again; and so many turns one is asked in each of them after it
- * was. */
+/* Turns with answers, until one that was not behind is asked again; and for as many after it was it is asked in each. */
 #define GATHER_ASK_EACH 16u
 
 struct connection;

@@ -201,7 +201,7 @@ static int open_cpu_latency(struct server *server, struct reason *reason)
         return r;
     reason_say(
         reason, 0,
-        "cpu-latency=%u: this kernel has no driver of cpuidle (%s), and processors "
+        "cpu-latency=%u: no driver of cpuidle is seen (%s), and without one processors "
         "sleep as they did",
         us, CPU_LATENCY_DRIVER);
     settings_say(&server->settings, settings_line_of(&server->settings, 0, reason),

@@ -171,7 +171,7 @@ START_TEST(a_client_that_was_behind_is_soon_seen_to_be_behind_again)
         ck_assert(is_received(fd));
         uint64_t begun = sent;
         fall_behind(fd);
-        ck_assert_uint_le(sent - begun, BEHIND + 2);
+        ck_assert_uint_le(sent - begun, BEHIND + 3);
         expect_all(fd);
     }
     expect_pages();
