@@ -33,7 +33,7 @@ int tick_open(struct tick *tick, struct event_base *base, unsigned ms,
 /* Also after tick_open() has failed. */
 void tick_close(struct tick *tick);
 
-/* It goes on, if it does not already. */
+/* From now on it goes, unless it does already. */
 void tick_start(struct tick *tick);
 
 #endif
